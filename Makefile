@@ -1,0 +1,97 @@
+# Two commands do everything from a fresh clone: `make run` and `make test`. Each sees to what it needs.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+BUILD := build
+# `make run ARGS="--http-port 9000"`
+ARGS ?=
+# Minutes of `make test` without set-up: past the first it says so, past the second it fails.
+WARN_S := 720
+FAIL_S := 1800
+KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
+
+.PHONY: help run test check test-all asan accept-meeting docs clean setup setup-test python
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## set up all that is missing, then serve the page at http://localhost:8080 (ARGS="--http-port 9000")
+	@exec $(BIN)/stentor serve --dev $(ARGS)
+
+test: setup-test ## set up, lint, check types, test the page and the server (about ten minutes)
+	@start=$$(date +%s); \
+	timeout --foreground --kill-after=30 $(FAIL_S) $(MAKE) --no-print-directory check || { code=$$?; \
+		[ $$code -ne 124 ] || echo "make test took longer than $(FAIL_S) s and was stopped: something hangs, or the tests have grown too slow" >&2; \
+		exit $$code; }; \
+	took=$$(($$(date +%s) - start)); \
+	[ $$took -le $(WARN_S) ] || echo "WARNING: make test took $$took s; the limit of comfort is $(WARN_S) s" >&2; \
+	echo "make test: all passed in $$took s"
+
+# Not for calling by hand: `make test` without its set-up and its clock.
+check:
+	@echo "ruff" && $(BIN)/ruff check --quiet .
+	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@echo "tsc" && tsc -p web/jsconfig.json
+	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
+	@echo "pytest" && $(BIN)/pytest -q --durations=10
+
+test-all: test asan ## make test, and the kernel under AddressSanitizer (before an issue is called resolved)
+
+asan: setup-test
+	@echo "building the kernel with AddressSanitizer"
+	@mkdir -p $(BUILD)
+	@STENTOR_SANITIZE=address $(BIN)/python setup.py -q build --build-base $(BUILD)/asan --build-lib $(BUILD)/asan/lib \
+		>$(BUILD)/asan.log 2>&1 || { tail -40 $(BUILD)/asan.log; exit 1; }
+	@echo "tests marked asan"
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 PYTHONMALLOC=malloc \
+		$(BIN)/pytest -q -m asan -o pythonpath="$(BUILD)/asan/lib ."
+
+accept-meeting: setup-test ## every line of "Done when" of the first call that a program can check
+	@exec $(BIN)/python -m tests.accept_meeting $(ARGS)
+
+docs: setup ## write docs/protocol.md and docs/configuration.md again from the code
+	@$(BIN)/python -m sfu.signalling.protocol_page
+	@$(BIN)/python -m sfu.config
+	@echo "docs/protocol.md and docs/configuration.md are written"
+
+clean: ## remove everything that was built, the virtual environment too
+	@rm -rf $(BUILD) .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/artifacts *.egg-info
+	@find sfu tests benchmarks web setup.py -name __pycache__ -prune -exec rm -rf {} +
+	@find sfu -name '*.so' -delete
+
+# Set-up. Each stamp depends on what it was made from, so a second call does nothing.
+
+setup: python $(BUILD)/kernel.stamp
+
+setup-test: python-test $(BUILD)/test.stamp $(BUILD)/kernel.stamp
+
+.PHONY: python-test
+python:
+	@PYTHON=$(PYTHON) .ci/packages run
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Stentor needs Python 3.11 or newer; $(PYTHON) is %d.%d. Try: make PYTHON=/path/to/python3.12" % sys.version_info[:2])'
+
+python-test: python
+	@PYTHON=$(PYTHON) .ci/packages test
+
+$(BIN)/python: | python
+	@echo "making the virtual environment"
+	@$(PYTHON) -m venv .venv
+
+$(BUILD)/run.stamp: pyproject.toml | $(BIN)/python
+	@mkdir -p $(BUILD)
+	@echo "installing Python packages"
+	@$(BIN)/pip install -q --disable-pip-version-check "setuptools>=65.5" wheel "Cython>=3.1,<4" "numpy>=2.2,<3"
+	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e .
+	@touch $@
+
+$(BUILD)/test.stamp: pyproject.toml $(BUILD)/run.stamp
+	@echo "installing Python packages for the tests"
+	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test]'
+	@touch $@
+
+$(BUILD)/kernel.stamp: setup.py $(KERNEL) $(BUILD)/run.stamp
+	@echo "building the kernel"
+	@$(BIN)/python setup.py -q build_ext --inplace >$(BUILD)/kernel.log 2>&1 || { tail -40 $(BUILD)/kernel.log; exit 1; }
+	@touch $@
