@@ -1,0 +1,40 @@
+"""Which rows of a table are free. A dropped row is free again only when the kernel has retired it."""
+
+from __future__ import annotations
+
+from sfu.errors import Overloaded
+from sfu.routing.commands import Row
+
+
+class FreeRows:
+    """Rows 0 to count - 1 of one table; low rows first, so that the kernel's scans stay short."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._free = list(range(count - 1, -1, -1))
+        self._generations: dict[int, int] = {}
+        self.used = 0
+
+    @property
+    def free(self) -> int:
+        """How many rows can be taken now."""
+        return len(self._free)
+
+    def take(self) -> Row:
+        """A free row in a life of its own; raises Overloaded when there is none."""
+        if not self._free:
+            raise Overloaded(f"no more {self._name}: this server's table is full", retry_after_s=5.0)
+        row = self._free.pop()
+        # 24 bits: the kernel keeps 32, the sent map the low 8. 0 is never used.
+        generation = self._generations.get(row, 0) % 0xFFFFFF + 1
+        self._generations[row] = generation
+        self.used += 1
+        return Row(row, generation)
+
+    def retire(self, row: Row) -> bool:
+        """The kernel is done with this life of the row. False for a stale one."""
+        if self._generations.get(row.row) != row.generation:
+            return False
+        self._free.append(row.row)
+        self.used -= 1
+        return True
