@@ -1,0 +1,277 @@
+"""What the node and a worker say to each other: typed commands down, typed events up.
+
+The two processes share one Unix stream socket. A message is a msgspec Struct in msgpack behind a
+4-byte big-endian length; the tag is the class name. Commands that carry a `request` are answered by
+exactly one `Done` or `Refused` with the same number. Numbers for peers, rooms and tracks are drawn
+by the node, rise for ever and are never used again, so a late event about a dead one is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import msgspec
+
+# A Describe of 500 m-lines is about 100 kB. A larger limit only lets a broken side hold more memory.
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+
+Kind = str  # "audio" or "video"
+
+
+class ChannelError(Exception):
+    """The other process broke the framing or the types: a fault of ours, the channel must be closed."""
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    algorithm: str  # lower case, as in RFC 8122: "sha-256"
+    value: str  # upper-case hex pairs with colons
+
+
+class IceParameters(msgspec.Struct, frozen=True):
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+
+
+class Extensions(msgspec.Struct, frozen=True):
+    """Header-extension ids of one peer connection (one space per BUNDLE group, RFC 8843); 0 = not negotiated."""
+
+    mid: int = 0
+    rid: int = 0
+    repaired_rid: int = 0
+    transport_cc: int = 0
+    audio_level: int = 0
+    abs_send_time: int = 0
+    video_orientation: int = 0
+    playout_delay: int = 0
+    dependency_descriptor: int = 0
+
+
+class BoundSsrc(msgspec.Struct, frozen=True):
+    """An SSRC that the offer names by `a=ssrc`, with its RTX SSRC from `a=ssrc-group:FID` (0 = none)."""
+
+    ssrc: int
+    rtx_ssrc: int = 0
+    rid: str = ""
+
+
+class TrackDescription(msgspec.Struct, frozen=True):
+    """One source that the peer publishes, as negotiated."""
+
+    track: int
+    mid: str
+    kind: Kind
+    codec: str  # "opus", "VP8", ... as in rtpmap
+    payload_type: int
+    clock_rate: int
+    rtx_payload_type: int = 0
+    rids: tuple[str, ...] = ()  # empty = one layer
+    ssrcs: tuple[BoundSsrc, ...] = ()
+    nack: bool = False
+
+
+class SlotDescription(msgspec.Struct, frozen=True):
+    """One outgoing stream of the peer, as negotiated. Its SSRCs live as long as the DTLS session."""
+
+    mid: str
+    kind: Kind
+    codec: str
+    payload_type: int
+    clock_rate: int
+    ssrc: int
+    rtx_payload_type: int = 0
+    rtx_ssrc: int = 0
+    pair: str = ""  # the mid of the slot of the other kind that is lip-synced with this one
+
+
+class Describe(msgspec.Struct, frozen=True, tag=True):
+    """All that was negotiated with a peer, after one offer. Sent again after each; the worker makes it so.
+
+    Tracks and slots that stood in the last description and are missing here are dropped.
+    """
+
+    request: int
+    peer: int
+    room: int
+    ice: IceParameters
+    fingerprints: tuple[Fingerprint, ...]
+    dtls_server: bool  # True: we wait for the ClientHello (we answered a=setup:passive)
+    extensions: Extensions
+    tracks: tuple[TrackDescription, ...] = ()
+    slots: tuple[SlotDescription, ...] = ()
+
+
+class SlotWish(msgspec.Struct, frozen=True):
+    """What one video slot shall show. Audio slots are filled by the kernel unless they are one of a pair."""
+
+    mid: str
+    track: int = 0  # 0 = nothing
+    max_height: int = 0  # pixels; 0 = no limit
+    max_fps: int = 0  # 0 = no limit
+    priority: int = 0
+    audio_track: int = 0  # for a paired slot: the audio that follows this picture
+
+
+class View(msgspec.Struct, frozen=True, tag=True):
+    """What the peer's video slots shall show from now on; slots not named keep their wish."""
+
+    peer: int
+    slots: tuple[SlotWish, ...]
+
+
+class Mute(msgspec.Struct, frozen=True, tag=True):
+    """A muted track is received and counted (verdict MUTED) and not forwarded."""
+
+    track: int
+    muted: bool
+
+
+class Close(msgspec.Struct, frozen=True, tag=True):
+    """Forget the peer, its tracks and its slots. A second Close is harmless."""
+
+    peer: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the worker's counters; answered by Counters."""
+
+    request: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """End the worker within a second."""
+
+
+Command = Describe | View | Mute | Close | Snapshot | Stop
+
+
+class WorkerReady(msgspec.Struct, frozen=True, tag=True):
+    """The first event of a worker: where it listens and who it is in DTLS."""
+
+    worker: int
+    pid: int
+    addresses: tuple[tuple[str, int], ...]  # (ip, UDP port) of each bound socket
+    fingerprint: Fingerprint
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    request: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The command was not carried out; `code` is one of signalling's error codes."""
+
+    request: int
+    code: str
+    reason: str
+
+
+class PeerConnected(msgspec.Struct, frozen=True, tag=True):
+    """ICE and DTLS are done, keys are in the kernel: media can flow."""
+
+    peer: int
+
+
+class PeerFailed(msgspec.Struct, frozen=True, tag=True):
+    """The peer connection cannot be used; the node tells the client `code` and `reason`."""
+
+    peer: int
+    code: str
+    reason: str
+
+
+class PathSilent(msgspec.Struct, frozen=True, tag=True):
+    """No datagram came on the peer's path for 30 s (silent), or one came again."""
+
+    peer: int
+    silent: bool
+
+
+class SlotShown(msgspec.Struct, frozen=True, tag=True):
+    """A fact: this slot now carries that track at this height (0 = unknown, or audio); track 0 = nothing."""
+
+    peer: int
+    mid: str
+    track: int
+    height: int
+    reason: str = ""  # why not more: "", "waiting_for_key_frame", "codec", "no_such_layer"
+
+
+class TrackLayers(msgspec.Struct, frozen=True, tag=True):
+    """The layers that a track really sends, smallest first: (rid, height, bits per second)."""
+
+    track: int
+    layers: tuple[tuple[str, int, int], ...]
+
+
+class Levels(msgspec.Struct, frozen=True, tag=True):
+    """How loud each speaking track of a room was in the last 100 ms.
+
+    `levels` holds (track, sum over packets of (127 - level in -dBov)): larger is louder. Sent only
+    while somebody speaks, and once more, empty, when nobody does any longer.
+    """
+
+    room: int
+    levels: tuple[tuple[int, int], ...]
+
+
+class Counters(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Snapshot. Sums by kind, never by peer, so its size does not grow with the room."""
+
+    request: int
+    arrivals: dict[str, int]  # Arrival verdict -> datagrams
+    departures: dict[str, int]  # Departure verdict -> (packet, route) pairs
+    packets: dict[str, int]  # "received", "sent"
+    octets: dict[str, int]  # "received", "sent"
+    rows: dict[str, int]  # "peers", "tracks", "slots" in use
+    counters: dict[str, int]  # further monotonic counters by name
+    loop_lag_ms: float  # largest lag of the worker's loop since the last snapshot
+    kernel_busy_share: float  # of one core, since the last snapshot
+
+
+Event = WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent | SlotShown | TrackLayers | Levels | Counters
+
+_encoder = msgspec.msgpack.Encoder()
+_commands = msgspec.msgpack.Decoder(Command)
+_events = msgspec.msgpack.Decoder(Event)
+
+
+def encode(message: Command | Event) -> bytes:
+    """One message as it stands on the socket, length first."""
+    body = _encoder.encode(message)
+    if len(body) > MESSAGE_BYTES_MAX:
+        raise ChannelError(f"a {type(message).__name__} of {len(body)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
+    return len(body).to_bytes(4, "big") + body
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes | None:
+    """The next body; None when the other side has closed between two messages."""
+    try:
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        if length > MESSAGE_BYTES_MAX:
+            raise ChannelError(f"a message of {length} bytes is over the limit of {MESSAGE_BYTES_MAX}")
+        return await reader.readexactly(length)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise ChannelError("the channel was closed in the middle of a message") from error
+        return None
+    except ConnectionResetError:
+        return None
+
+
+async def read_command(reader: asyncio.StreamReader) -> Command | None:
+    """The node's next command, or None at the end. Raises ChannelError."""
+    body = await _read(reader)
+    try:
+        return None if body is None else _commands.decode(body)
+    except msgspec.ValidationError as error:
+        raise ChannelError(str(error)) from error
+
+
+async def read_event(reader: asyncio.StreamReader) -> Event | None:
+    """The worker's next event, or None at the end. Raises ChannelError."""
+    body = await _read(reader)
+    try:
+        return None if body is None else _events.decode(body)
+    except msgspec.ValidationError as error:
+        raise ChannelError(str(error)) from error

@@ -1,0 +1,355 @@
+"""[I/O] One media worker: binds the sockets, starts the kernel, shakes hands, obeys the node.
+
+Started with exec by the node: `python -m sfu.worker --channel-fd N --config JSON`. Ends when told to, or when
+the channel closes: a worker without a node serves nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+
+import msgspec
+import uvloop
+
+from sfu import channel
+from sfu.config import WorkerConfig
+from sfu.errors import StentorError
+from sfu.routing import tables
+from sfu.routing.commands import Commands, Row
+from sfu.routing.loop import Fact, KernelThread
+from sfu.routing.router import Router
+from sfu.routing.rows import FreeRows
+from sfu.transport.candidates import local_addresses
+from sfu.transport.dtls import Certificate, DtlsContext, DtlsSession, DtlsStep
+from sfu.transport.ice import IceLite, Path
+from sfu.transport.sockets import BoundSocket, open_sockets
+from sfu.wire import sockaddr
+
+log = logging.getLogger("stentor.worker")
+
+# The grain of the worker's own timers: DTLS retransmissions, repeated key-frame requests.
+TICK_S = 0.05
+MEASURE_S = 0.5
+# Paths one peer may have at once (IceLite holds the same limit).
+PATHS_PER_PEER = 16
+
+
+class Handshakes:
+    """ICE and DTLS of all peers: datagrams and time in, replies out, keys to the router."""
+
+    def __init__(self, context: DtlsContext, send: Callable[[Path, bytes], None]) -> None:
+        self._context = context
+        self._send = send
+        self.ice = IceLite()
+        self._sessions: dict[int, DtlsSession] = {}
+        self._paths: dict[int, Path] = {}
+        self.verdicts: dict[str, int] = {}
+
+    def open(self, description: channel.Describe, now: float) -> None:
+        """A new peer, or new ICE parameters of a known one."""
+        self.ice.open(description.peer, description.ice)
+        if description.peer not in self._sessions:
+            session = DtlsSession(self._context, description.fingerprints, description.dtls_server)
+            self._sessions[description.peer] = session
+
+    def close(self, peer: int) -> None:
+        self.ice.close(peer)
+        session, path = self._sessions.pop(peer, None), self._paths.pop(peer, None)
+        if session is not None and path is not None:
+            for datagram in session.close().send:
+                self._send(path, datagram)
+
+    def path_known(self, peer: int, path: Path, now: float) -> DtlsStep | None:
+        """The peer's datagrams come by this path; as DTLS client we say hello on the first one."""
+        first = peer not in self._paths
+        self._paths[peer] = path
+        session = self._sessions.get(peer)
+        return self._carry_out(peer, session.start(now)) if first and session is not None else None
+
+    def receive(self, peer: int, path: Path, datagram: bytes, now: float) -> DtlsStep | None:
+        """A DTLS datagram from a path that passed a STUN check."""
+        session = self._sessions.get(peer)
+        if session is None:
+            return None
+        self._paths[peer] = path
+        return self._carry_out(peer, session.receive(datagram, now))
+
+    def due(self, now: float) -> list[tuple[int, DtlsStep]]:
+        """Retransmissions and time-outs that are due."""
+        steps = []
+        for peer, session in list(self._sessions.items()):
+            if session.timeout_at is not None and session.timeout_at <= now:
+                steps.append((peer, self._carry_out(peer, session.handle_timeout(now))))
+        return steps
+
+    def _carry_out(self, peer: int, step: DtlsStep) -> DtlsStep:
+        path = self._paths.get(peer)
+        if path is not None:
+            for datagram in step.send:
+                self._send(path, datagram)
+        return step
+
+
+class Worker:
+    """Joins channel, transport and router; decides nothing that they can decide."""
+
+    def __init__(self, config: WorkerConfig, writer: asyncio.StreamWriter) -> None:
+        self._config = config
+        self._writer = writer
+        addresses = config.addresses or tuple(local_addresses())
+        self._sockets: list[BoundSocket] = open_sockets(addresses, config.port)
+        self._certificate = Certificate.generate(time.time())
+        self._handshakes = Handshakes(DtlsContext(self._certificate), self._send_datagram)
+        limits = tables.Limits()
+        self._thread = KernelThread(limits, [bound.socket.fileno() for bound in self._sockets], self._on_fact)
+        self._kernel = self._thread.kernel
+        self._commands = Commands(self._kernel)
+        self._router = Router(self._commands, self._kernel.arrays, limits, random.SystemRandom())
+        self._path_rows = FreeRows("paths", limits.paths)
+        self._paths: dict[int, dict[Path, Row]] = {}
+        self._stopping = asyncio.Event()
+        self._lag_ms = 0.0
+        self._busy_ns, self._busy_at = 0, time.monotonic()
+        self._facts: dict[int, Callable[[Fact, float], list[channel.Event]]] = {
+            tables.Event.STUN: self._on_stun,
+            tables.Event.DTLS: self._on_dtls,
+            tables.Event.PLI: self._on_key_frame_request,
+            tables.Event.FIR: self._on_key_frame_request,
+            tables.Event.RETIRED: self._on_retired,
+            tables.Event.SWITCHED: lambda f, now: self._router.switched(Row(f.row, f.generation), Row(f.a, f.b)),
+            tables.Event.LAYER: lambda f, now: self._router.layer_seen(Row(f.row, f.generation), f.a, now),
+            tables.Event.LEVELS: lambda f, now: self._router.level(f.row, f.b, f.c),
+            tables.Event.LEFT: lambda f, now: self._router.left(Row(f.row, f.generation)),
+        }
+        self._orders: dict[type[channel.Command], Callable[[channel.Command], None]] = {
+            channel.View: self._on_view,
+            channel.Mute: self._on_mute,
+            channel.Close: self._on_close,
+            channel.Snapshot: self._on_snapshot,
+            channel.Stop: lambda command: self._stopping.set(),
+        }
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    async def run(self, reader: asyncio.StreamReader) -> None:
+        """Serve until told to stop or the node is gone."""
+        audio = self._config.audio
+        self._commands.set_audio(
+            threshold_dbov=audio.threshold_dbov, hold_ms=audio.free_ms,
+            margin_db=audio.louder_db, margin_ms=audio.louder_ms,
+        )  # fmt: skip
+        self._thread.start()
+        self._tell(
+            channel.WorkerReady(
+                worker=self._config.number,
+                pid=os.getpid(),
+                addresses=tuple((bound.address, bound.port) for bound in self._sockets),
+                fingerprint=self._certificate.fingerprint,
+            )
+        )
+        tasks = [asyncio.create_task(self._obey(reader)), asyncio.create_task(self._keep_time())]
+        stop = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stop):
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await self._thread.stop()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _obey(self, reader: asyncio.StreamReader) -> None:
+        while (command := await channel.read_command(reader)) is not None:
+            if isinstance(command, channel.Describe):
+                await self._describe(command)
+            else:
+                self._orders[type(command)](command)
+            self._commands.drain()
+            await self._writer.drain()
+        self._stopping.set()
+
+    async def _keep_time(self) -> None:
+        """The worker's one timer."""
+        measured_at = now = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_S)  # the timer itself; nothing waits for a result here
+            self._lag_ms = max(self._lag_ms, (time.monotonic() - now - TICK_S) * 1000)
+            now = time.monotonic()
+            for peer, step in self._handshakes.due(now):
+                self._after_handshake(peer, step, now)
+            self._router.due_requests(now)
+            if now - measured_at >= MEASURE_S:
+                self._tell(*self._router.measure_layers(now - measured_at, now))
+                self._tell(*self._router.silence(int(now * 1e6), int(self._config.path_silent_s * 1e6)))
+                measured_at = now
+            self._commands.drain()
+            await self._writer.drain()
+
+    def _tell(self, *events: channel.Event) -> None:
+        for event in events:
+            self._writer.write(channel.encode(event))
+
+    # -- the node's commands --------------------------------------------------------------------------
+
+    async def _describe(self, command: channel.Describe) -> None:
+        now = time.monotonic()
+        try:
+            events = self._router.describe(command, now)
+            self._handshakes.open(command, now)
+        except StentorError as error:
+            self._tell(channel.Refused(request=command.request, code=error.code, reason=error.reason))
+            return
+        self._commands.drain()
+        while self._commands.pending:
+            await self._thread.applied()
+            self._commands.drain()
+        await self._thread.applied()
+        self._tell(*events, channel.Done(request=command.request))
+
+    def _on_view(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.View)
+        self._tell(*self._router.view(command, time.monotonic()))
+
+    def _on_mute(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Mute)
+        self._router.mute(command)
+
+    def _on_close(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Close)
+        self._handshakes.close(command.peer)
+        for row in self._paths.pop(command.peer, {}).values():
+            self._commands.drop_path(row)
+        self._tell(*self._router.close(command.peer))
+
+    def _on_snapshot(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Snapshot)
+        arrays, now = self._kernel.arrays, time.monotonic()
+        counters = {member.name.lower(): int(arrays["counters"][member]) for member in tables.Counter}
+        busy, share = counters["busy_ns"], 0.0
+        if now > self._busy_at:
+            share = (busy - self._busy_ns) / 1e9 / (now - self._busy_at)
+        self._busy_ns, self._busy_at = busy, now
+        self._tell(
+            channel.Counters(
+                request=command.request,
+                arrivals={member.name: int(arrays["arrived"][member]) for member in tables.Arrival},
+                departures={member.name: int(arrays["departed"][member]) for member in tables.Departure},
+                packets={"received": counters["received_packets"], "sent": counters["sent_packets"]},
+                octets={"received": counters["received_octets"], "sent": counters["sent_octets"]},
+                rows=self._router.rows_used(),
+                counters={**counters, **{f"stun_{name}": n for name, n in self._handshakes.verdicts.items()}},
+                loop_lag_ms=self._lag_ms,
+                kernel_busy_share=share,
+            )
+        )
+        self._lag_ms = 0.0
+
+    # -- the kernel's facts ---------------------------------------------------------------------------
+
+    def _on_fact(self, fact: Fact) -> None:
+        handle = self._facts.get(fact.kind)
+        if handle is not None:
+            self._tell(*handle(fact, time.monotonic()))
+            self._commands.drain()
+
+    def _on_stun(self, fact: Fact, now: float) -> list[channel.Event]:
+        path = Path(fact.socket, *sockaddr.unpack(fact.address))
+        checked = self._handshakes.ice.receive(fact.data, path, now)
+        verdicts = self._handshakes.verdicts
+        verdicts[checked.verdict] = verdicts.get(checked.verdict, 0) + 1
+        for datagram in checked.send:
+            self._send_datagram(path, datagram)
+        peer = self._router.peers.get(checked.peer) if checked.peer is not None else None
+        if peer is None or not (checked.new_path or checked.nominated):
+            return []
+        self._know_path(peer.number, peer.row, path, nominated=checked.nominated)
+        step = self._handshakes.path_known(peer.number, path, now)
+        if step is not None:
+            self._after_handshake(peer.number, step, now)
+        return []
+
+    def _know_path(self, number: int, peer: Row, path: Path, *, nominated: bool) -> None:
+        """Give the kernel the path; the oldest goes where a peer has too many."""
+        known = self._paths.setdefault(number, {})
+        if path not in known:
+            if len(known) >= PATHS_PER_PEER:
+                self._commands.drop_path(known.pop(next(iter(known))))
+            known[path] = self._path_rows.take()
+        self._commands.set_path(known[path], peer, path.socket, path.address, path.port, current=nominated)
+
+    def _on_dtls(self, fact: Fact, now: float) -> list[channel.Event]:
+        peer = self._router.peer_at(Row(fact.row, fact.generation))
+        if peer is None:
+            return []
+        path = Path(fact.socket, *sockaddr.unpack(fact.address))
+        step = self._handshakes.receive(peer.number, path, fact.data, now)
+        if step is not None:
+            self._after_handshake(peer.number, step, now)
+        return []
+
+    def _after_handshake(self, peer: int, step: DtlsStep, now: float) -> None:
+        if step.keys is not None:
+            keys = step.keys
+            material = keys.receive_key + keys.receive_salt + keys.send_key + keys.send_salt
+            self._tell(*self._router.connected(peer, keys.profile, material, now))
+        if step.failed is not None:
+            self._tell(channel.PeerFailed(peer=peer, code="media_failed", reason=step.failed))
+
+    def _on_key_frame_request(self, fact: Fact, now: float) -> list[channel.Event]:
+        self._router.key_frame_wanted(Row(fact.row, fact.generation), now)
+        return []
+
+    def _on_retired(self, fact: Fact, now: float) -> list[channel.Event]:
+        row = Row(fact.row, fact.b)
+        if fact.a == tables.Command.DROP_PATH:
+            self._path_rows.retire(row)
+        else:
+            self._router.retired(RETIRED_TABLES[fact.a], row)
+        return []
+
+    def _send_datagram(self, path: Path, datagram: bytes) -> None:
+        """STUN and DTLS leave by the socket they came in by; what does not fit now is lost, as UDP may."""
+        try:
+            self._sockets[path.socket].socket.sendto(datagram, (path.address, path.port))
+        except OSError as error:
+            verdicts = self._handshakes.verdicts
+            verdicts["send_failed"] = verdicts.get("send_failed", 0) + 1
+            log.debug("a handshake datagram was not sent: %s", error.strerror)
+
+
+RETIRED_TABLES = {
+    tables.Command.DROP_PEER: "peers",
+    tables.Command.DROP_TRACK: "tracks",
+    tables.Command.DROP_LAYER: "layers",
+    tables.Command.DROP_SLOT: "slots",
+}
+
+
+async def serve(channel_fd: int, config: WorkerConfig) -> None:
+    """Speak the channel over this inherited socket until the end."""
+    reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=channel_fd))
+    try:
+        await Worker(config, writer).run(reader)
+    finally:
+        writer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One media worker; the node starts it.")
+    parser.add_argument("--channel-fd", type=int, required=True, help="inherited Unix socket that speaks sfu.channel")
+    parser.add_argument("--config", required=True, help="WorkerConfig as JSON")
+    arguments = parser.parse_args()
+    config = msgspec.json.decode(arguments.config, type=WorkerConfig)
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvloop.run(serve(arguments.channel_fd, config))
+
+
+if __name__ == "__main__":
+    main()
