@@ -1,0 +1,1 @@
+"""What clients say: messages, sessions, SDP, and the one web application that carries them."""

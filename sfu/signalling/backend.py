@@ -1,0 +1,61 @@
+"""What the HTTP side needs of the node, and what the node is told by it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sfu import channel
+
+
+class Client(Protocol):
+    """One WebSocket. Neither call waits; both are harmless after the end."""
+
+    reached: str  # the host by which the client reached us, without port; "" = unknown
+
+    def send(self, data: bytes) -> None:
+        """Queue a message. A client that does not read is closed."""
+        ...
+
+    def close(self, code: int) -> None:
+        """Close after what is queued has been sent."""
+        ...
+
+
+@dataclass(frozen=True)
+class WorkerSnapshot:
+    """`counters` is None when the worker did not answer in time."""
+
+    worker: int
+    restarts: int
+    counters: channel.Counters | None
+
+
+@dataclass(frozen=True)
+class NodeSnapshot:
+    """The numbers of one moment, for /metrics."""
+
+    rooms: int
+    participants: int
+    messages: dict[str, int]  # by type
+    errors: dict[str, int]  # by code
+    loop_lag_s: float
+    workers: tuple[WorkerSnapshot, ...]
+
+
+class Backend(Protocol):
+    """The node, as HTTP sees it."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    def connect(self, client: Client) -> None: ...
+
+    def receive(self, client: Client, data: str | bytes) -> None: ...
+
+    def disconnected(self, client: Client) -> None: ...
+
+    def count_error(self, code: str) -> None: ...
+
+    def snapshot(self) -> Awaitable[NodeSnapshot]: ...

@@ -1,0 +1,79 @@
+"""What a session asks of the node: effects as values, and the WebSocket close codes. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sfu import channel
+from sfu import room as rooms
+from sfu import room_values as values
+from sfu.contract import Grant
+from sfu.signalling import messages
+
+CLOSE_LEFT = 4000
+CLOSE_RESUMED_ELSEWHERE = 4001
+CLOSE_TOO_SLOW = 4002
+CLOSE_NOT_JOINED = 4003
+CLOSE_TOO_MUCH = 4004
+CLOSE_ENDED = 4005
+CLOSE_MEANING = {
+    CLOSE_LEFT: "you left",
+    CLOSE_RESUMED_ELSEWHERE: "the session was resumed on another WebSocket",
+    CLOSE_TOO_SLOW: "the client did not read fast enough",
+    CLOSE_NOT_JOINED: "no join in time",
+    CLOSE_TOO_MUCH: "too many messages in spite of rate_limited",
+    CLOSE_ENDED: "the session was ended by the server; an `ended` message came before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """To this session's client."""
+
+    message: messages.FromServer
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something happened in the room: tell those who are in, and the workers."""
+
+    room: rooms.Room
+    changes: values.Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """To the worker."""
+
+    command: channel.Command
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Give this client's socket to the session with that key; this session is over."""
+
+    key: str
+    request: int
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSocket:
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The session has ended; forget it."""
+
+
+Effect = Say | Changed | Order | Resume | CloseSocket | Over
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the sessions of a node count together."""
+
+    messages: Counter[str] = field(default_factory=Counter)  # by type
+    errors: Counter[str] = field(default_factory=Counter)  # by code

@@ -1,0 +1,268 @@
+"""[I/O] One ASGI application: page, `/ws`, health checks, metrics, and under --dev tokens.
+
+Knows the node only by `backend.Backend`. An Origin is demanded of browsers only: programs send none, and a page of
+another site cannot leave it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from sfu import errors
+from sfu.config import Config
+from sfu.signalling import messages, metrics
+from sfu.signalling.backend import Backend
+from sfu.signalling.effects import CLOSE_MEANING, CLOSE_TOO_SLOW
+
+log = logging.getLogger("stentor.http")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob: mediastream:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+)
+SAFE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+# A closing handshake with a client that does not read is given up then.
+CLOSE_WITHIN_S = 2.0
+# {room, name} of at most 64 and 128 characters.
+DEV_TOKEN_BODY_BYTES_MAX = 4096
+# WebSocket close codes by which the protocol layer refused what a client sent (RFC 6455 section 7.4.1).
+REFUSED_BY_PROTOCOL = frozenset({1002, 1003, 1007, 1009})
+
+DevToken = Callable[[str, str], str]  # (room, name) -> token; raises StentorError
+
+
+class WebSocketClient:
+    """backend.Client over one WebSocket, with a bounded queue."""
+
+    def __init__(self, websocket: WebSocket, *, messages_max: int, bytes_max: int) -> None:
+        self.reached = _host_only(websocket.headers.get("host", ""))
+        self._websocket = websocket
+        self._messages_max = messages_max
+        self._bytes_max = bytes_max
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._news = asyncio.Event()
+        self._close_code: int | None = None
+        self.stuck = asyncio.Event()
+
+    def send(self, data: bytes) -> None:
+        if self._close_code is not None:
+            return
+        self._queue.append(data)
+        self._queued_bytes += len(data)
+        if len(self._queue) > self._messages_max or self._queued_bytes > self._bytes_max:
+            self._queue.clear()
+            self._queued_bytes = 0
+            self.stuck.set()
+            self.close(CLOSE_TOO_SLOW)
+        self._news.set()
+
+    def close(self, code: int) -> None:
+        if self._close_code is None:
+            self._close_code = code
+            self._news.set()
+
+    async def write(self) -> None:
+        """Send what is queued until closed; raises WebSocketDisconnect when the other side has gone."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._queue:
+                data = self._queue.popleft()
+                self._queued_bytes -= len(data)
+                await self._websocket.send_text(data.decode())
+            if self._close_code is not None:
+                return
+
+    async def finish(self) -> None:
+        """The closing handshake, if it is ours to begin."""
+        if self._close_code is None or self._websocket.application_state is not WebSocketState.CONNECTED:
+            return
+        with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+            reason = CLOSE_MEANING.get(self._close_code, "")
+            await asyncio.wait_for(self._websocket.close(self._close_code, reason), CLOSE_WITHIN_S)
+
+
+def _host_only(host: str) -> str:
+    """The host of a Host header, without port and brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def origin_allowed(headers: Headers, origins: tuple[str, ...]) -> bool:
+    """True without an Origin, for one with our own host and port, and for a configured one."""
+    origin = headers.get("origin")
+    if origin is None or origin in origins:
+        return True
+    return bool(headers.get("host")) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+class _Page(StaticFiles):
+    """The page's files, never cached: a page and a server of two versions do not fit."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(SAFE_HEADERS)
+        return response
+
+
+class _Endpoints:
+    def __init__(self, config: Config, backend: Backend, dev_token: DevToken | None) -> None:
+        self._config = config
+        self._backend = backend
+        self._dev_token = dev_token
+        self._open: Counter[str] = Counter()  # WebSockets by address
+        self._metrics_networks = [ipaddress.ip_network(network) for network in config.http.metrics_networks]
+
+    async def healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n", headers=SAFE_HEADERS)
+
+    async def readyz(self, request: Request) -> Response:
+        ready = self._backend.ready
+        return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503, headers=SAFE_HEADERS)
+
+    async def metrics(self, request: Request) -> Response:
+        if not self._may_read_metrics(request.client.host if request.client else ""):
+            return PlainTextResponse("metrics are for loopback and http.metrics_networks\n", 403, headers=SAFE_HEADERS)
+        return Response(metrics.page(await self._backend.snapshot()), media_type=metrics.CONTENT_TYPE)
+
+    def _may_read_metrics(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return ip.is_loopback or any(ip in network for network in self._metrics_networks)
+
+    async def token(self, request: Request) -> Response:
+        """POST /dev/token {room, name} -> {token}. Only under --dev."""
+        try:
+            if not origin_allowed(request.headers, self._config.http.origins):
+                raise errors.Forbidden("this origin may not ask for tokens")
+            asked = msgspec.json.decode(await _body(request), type=_TokenRequest)
+            if self._dev_token is None:
+                raise errors.NotFound("tokens are made under --dev only")
+            return _json({"token": self._dev_token(asked.room, asked.name)}, 200)
+        except msgspec.MsgspecError as error:
+            return self._failed(errors.BadMessage(str(error)))
+        except errors.ClientError as error:
+            return self._failed(error)
+
+    def _failed(self, error: errors.ClientError) -> Response:
+        self._backend.count_error(error.code)
+        return _json({"code": error.code, "reason": error.reason}, 403 if isinstance(error, errors.Forbidden) else 400)
+
+    async def websocket(self, websocket: WebSocket) -> None:
+        """/ws: one client from opening to end."""
+        address = websocket.client.host if websocket.client else ""
+        refused = self._refusal(websocket, address)
+        if refused is not None:
+            self._backend.count_error(refused.code)
+            await websocket.close(1008, refused.reason)  # before accept: HTTP 403
+            return
+        self._open[address] += 1
+        try:
+            await self._serve(websocket)
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
+    def _refusal(self, websocket: WebSocket, address: str) -> errors.ClientError | None:
+        if not origin_allowed(websocket.headers, self._config.http.origins):
+            return errors.Forbidden("this origin may not connect")
+        if messages.SUBPROTOCOL not in websocket.scope.get("subprotocols", ()):
+            return errors.BadMessage(f"the sub-protocol {messages.SUBPROTOCOL} is needed")
+        if self._open[address] >= self._config.limits.sessions_per_address:
+            return errors.RateLimited("too many connections from this address")
+        return None
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        await websocket.accept(subprotocol=messages.SUBPROTOCOL)
+        limits = self._config.limits
+        client = WebSocketClient(websocket, messages_max=limits.outgoing_messages, bytes_max=limits.outgoing_bytes)
+        self._backend.connect(client)
+        ends = [
+            asyncio.ensure_future(self._read(websocket, client)),
+            asyncio.ensure_future(client.write()),
+            asyncio.ensure_future(client.stuck.wait()),
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._backend.disconnected(client)
+            for end in ends:
+                end.cancel()
+            for result in await asyncio.gather(*ends, return_exceptions=True):
+                if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
+                    log.error("a WebSocket ended by a fault", exc_info=result)
+            await client.finish()
+
+    async def _read(self, websocket: WebSocket, client: WebSocketClient) -> None:
+        while True:
+            event = await websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                if event.get("code") in REFUSED_BY_PROTOCOL:
+                    self._backend.count_error(errors.BadMessage.code)
+                return
+            text = event.get("text")
+            self._backend.receive(client, text if text is not None else event.get("bytes") or b"")
+
+
+class _TokenRequest(msgspec.Struct):
+    room: str
+    name: str
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > DEV_TOKEN_BODY_BYTES_MAX:
+            raise errors.BadMessage(f"the body is over {DEV_TOKEN_BODY_BYTES_MAX} bytes")
+    return body
+
+
+def _json(content: dict[str, str], status: int) -> Response:
+    return Response(msgspec.json.encode(content), status, headers=SAFE_HEADERS, media_type="application/json")
+
+
+def application(
+    config: Config, backend: Backend, *, dev_token: DevToken | None = None, page: Path | None = None
+) -> Starlette:
+    """The ASGI application. `page` is the directory of the page's files, None = not served."""
+    endpoints = _Endpoints(config, backend, dev_token)
+    routes: list[BaseRoute] = [
+        WebSocketRoute("/ws", endpoints.websocket),
+        Route("/healthz", endpoints.healthz),
+        Route("/readyz", endpoints.readyz),
+        Route("/metrics", endpoints.metrics),
+    ]
+    if dev_token is not None:
+        routes.append(Route("/dev/token", endpoints.token, methods=["POST"]))
+    if page is not None:
+        routes.append(Mount("/", _Page(directory=page, html=True)))
+    return Starlette(routes=routes)

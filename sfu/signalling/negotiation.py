@@ -1,0 +1,292 @@
+"""Offer in, answer out, for one peer connection (RFC 8829, 9143; the S and F rules of the wire).
+
+Pure: SSRCs and track numbers are drawn by the functions given; what the worker must know comes back as
+a Proposal. An offer that cannot be answered raises BadOffer and leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sfu import channel
+from sfu.errors import Internal
+from sfu.signalling import answer, codecs, offer_rules, sdp
+from sfu.signalling.answer import Candidate
+from sfu.signalling.sdp import parse
+
+__all__ = ["Candidate", "Negotiation", "Proposal"]
+
+AUDIO_CODEC: Final = "opus"
+# What a publisher may send at most; the kernel keeps one ring per layer. A fourth layer is answered away.
+LAYERS_MAX: Final = 3
+# How often a colliding SSRC is drawn again. A collision is 1 in 10^7, so more only hides a broken source.
+SSRC_DRAWS_MAX: Final = 100
+# (the client publishes, the client receives) -> our direction. A section that does neither is rejected,
+# which stops the browser's transceiver for good: a slot that is to rest stays recvonly and shows nothing.
+_ANSWERED_DIRECTION: Final = {(True, True): "sendrecv", (True, False): "recvonly", (False, True): "sendonly"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one offer came to. `sources` names the track of each source that is published."""
+
+    tracks: tuple[channel.TrackDescription, ...]
+    slots: tuple[channel.SlotDescription, ...]
+    sources: Mapping[str, int]
+    ice: channel.IceParameters
+    fingerprints: tuple[channel.Fingerprint, ...]
+    dtls_server: bool
+    extensions: channel.Extensions
+    plan: answer.AnswerPlan
+
+    def describe(self, *, request: int, peer: int, room: int) -> channel.Describe:
+        """The command that makes it so in the worker. The answer leaves after its Done (rule 1)."""
+        return channel.Describe(
+            request=request,
+            peer=peer,
+            room=room,
+            ice=self.ice,
+            fingerprints=self.fingerprints,
+            dtls_server=self.dtls_server,
+            extensions=self.extensions,
+            tracks=self.tracks,
+            slots=self.slots,
+        )
+
+    def answer(self, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate]) -> str:
+        """The SDP answer, with the worker's fingerprint and addresses, the preferred address first."""
+        return answer.write(self.plan, fingerprint, candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """The SSRCs of a slot. `rtx_ssrc` 0 = RTX was never negotiated."""
+
+    kind: str
+    ssrc: int
+    rtx_ssrc: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What an answered offer leaves for the next one."""
+
+    version: int = 0
+    remote: offer_rules.Remote | None = None
+    tracks: Mapping[str, int] = field(default_factory=dict)  # mid -> track number
+    sources: Mapping[str, str] = field(default_factory=dict)  # mid -> source
+    slots: Mapping[str, _Outgoing] = field(default_factory=dict)  # mid -> SSRCs
+    used: frozenset[int] = frozenset()  # every SSRC ever given out: a (key, SSRC, index) is sealed once
+
+
+class Negotiation:
+    """The SDP side of one peer connection; as many offers as the client likes, one after the other."""
+
+    def __init__(
+        self,
+        *,
+        local_ufrag: str,
+        local_pwd: str,
+        draw_ssrc: Callable[[], int],
+        draw_track: Callable[[], int],
+        camera_codec: str = "VP8",
+    ) -> None:
+        """`draw_ssrc` gives random 32-bit numbers, `draw_track` numbers never used before.
+
+        `camera_codec` is the room's, one of codecs.CAMERA_CODECS; another one raises Internal.
+        """
+        if camera_codec not in codecs.CAMERA_CODECS:
+            raise Internal(f"the room's camera codec {camera_codec!r} is none of {', '.join(codecs.CAMERA_CODECS)}")
+        self._local = (local_ufrag, local_pwd)
+        self._draw_ssrc = draw_ssrc
+        self._draw_track = draw_track
+        self._codecs = {"audio": AUDIO_CODEC, "video": camera_codec}
+        self._state = _State()
+
+    def offer(self, sdp: str, sources: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> Proposal:
+        """Decide on an offer. `sources` says by mid what is published, `pairs` which (audio, video) slots go together.
+
+        Raises BadOffer, with nothing changed; the reason is meant for the developer of the client.
+        """
+        session = parse(sdp)
+        live = offer_rules.live_sections(session)
+        published = offer_rules.sources_by_mid(session, live, sources, self._state.sources)
+        sections = {section.mid or "": self._section(section, section.mid in published) for section in live}
+        accepted = {mid: plan for mid, plan in sections.items() if plan.codec is not None}
+        remote = offer_rules.remote_side(session, set(accepted), self._state.remote)
+        offer_rules.check_one_number_space(
+            [plan.offered for plan in accepted.values()], [plan.codec for plan in accepted.values() if plan.codec]
+        )
+        tracks = tuple(self._track(plan, mid) for mid, plan in accepted.items() if mid in published)
+        offer_rules.check_ssrcs(tracks)
+        outgoing, used = self._outgoing(session, accepted)
+        partners = offer_rules.partners(session, {mid: one.kind for mid, one in outgoing.items()}, pairs)
+        slots = {mid: _slot(accepted[mid], mid, one, partners) for mid, one in outgoing.items()}
+        plan = self._plan(session, sections, slots, remote)
+        numbers = {track.mid: track.track for track in tracks}
+        names = {mid: source for mid, source in published.items() if mid in numbers}
+        self._state = _State(plan.version, remote, numbers, names, outgoing, used)
+        return Proposal(
+            tracks=tracks,
+            slots=tuple(slots.values()),
+            sources={source: numbers[mid] for mid, source in names.items()},
+            ice=channel.IceParameters(*self._local, remote.ice_ufrag, remote.ice_pwd),
+            fingerprints=remote.fingerprints,
+            dtls_server=remote.dtls_server,
+            extensions=_extension_ids(accepted.values()),
+            plan=plan,
+        )
+
+    def _section(self, section: sdp.MediaSection, publishes: bool) -> answer.SectionPlan:
+        """Codec, direction, layers and extensions of a live section; without a codec it will be rejected."""
+        receives = section.direction in ("recvonly", "sendrecv")
+        name = self._codecs.get(section.kind)
+        agreed = codecs.choose(section, name) if name and (publishes or receives) else None
+        if agreed is None:
+            return answer.SectionPlan(section)
+        offer_rules.check_transport(section)
+        if not codecs.offers_extension(section, "transport_cc"):
+            agreed = replace(agreed, feedback=agreed.feedback - {"transport-cc"})
+        rids = _layers(section) if publishes else ()
+        extensions = codecs.agree_extensions(
+            section,
+            track=publishes,
+            slot=receives,
+            simulcast=bool(rids),
+            transport_cc="transport-cc" in agreed.feedback,
+        )
+        direction = _ANSWERED_DIRECTION[publishes, receives]
+        return answer.SectionPlan(section, agreed, direction, tuple(one for _, one in extensions), rids)
+
+    def _track(self, plan: answer.SectionPlan, mid: str) -> channel.TrackDescription:
+        codec = plan.codec
+        if codec is None:
+            raise Internal("a track without a codec")
+        return channel.TrackDescription(
+            track=self._state.tracks.get(mid) or self._draw_track(),
+            mid=mid,
+            kind=plan.offered.kind,
+            codec=codec.name,
+            payload_type=codec.payload_type,
+            clock_rate=codec.clock_rate,
+            rtx_payload_type=codec.rtx_payload_type,
+            rids=plan.rids,
+            ssrcs=_bound_ssrcs(plan.offered, plan.rids, rtx=codec.rtx_payload_type != 0),
+            nack="nack" in codec.feedback,
+        )
+
+    def _outgoing(
+        self, session: sdp.SessionDescription, accepted: Mapping[str, answer.SectionPlan]
+    ) -> tuple[dict[str, _Outgoing], frozenset[int]]:
+        """The SSRCs of every slot: those it had (S5), else new ones that neither side ever used here."""
+        foreign = {one.ssrc for section in session.media for one in section.ssrcs}
+        used = set(self._state.used)
+        outgoing: dict[str, _Outgoing] = {}
+        for mid, plan in accepted.items():
+            if plan.direction not in ("sendonly", "sendrecv") or plan.codec is None:
+                continue
+            one = self._state.slots.get(mid)
+            if one is None or one.kind != plan.offered.kind:
+                one = _Outgoing(plan.offered.kind, self._new_ssrc(used, foreign))
+            if plan.codec.rtx_payload_type and not one.rtx_ssrc:
+                one = replace(one, rtx_ssrc=self._new_ssrc(used, foreign))
+            outgoing[mid] = one
+        return outgoing, frozenset(used)
+
+    def _new_ssrc(self, used: set[int], foreign: set[int]) -> int:
+        for _ in range(SSRC_DRAWS_MAX):
+            ssrc = self._draw_ssrc()
+            if 0 < ssrc <= 0xFFFFFFFF and ssrc not in used and ssrc not in foreign:
+                used.add(ssrc)
+                return ssrc
+        raise Internal("no unused SSRC could be drawn")
+
+    def _plan(
+        self,
+        session: sdp.SessionDescription,
+        sections: Mapping[str, answer.SectionPlan],
+        slots: Mapping[str, channel.SlotDescription],
+        remote: offer_rules.Remote,
+    ) -> answer.AnswerPlan:
+        """The answer's sections in the offer's order, and its BUNDLE group: whatever is accepted (S4)."""
+
+        def planned(section: sdp.MediaSection) -> answer.SectionPlan:
+            plan = answer.SectionPlan(section) if section.rejected else sections[section.mid or ""]
+            slot = slots.get(section.mid or "") if plan.codec else None
+            return replace(plan, slot=slot, stream=_stream(slot)) if slot else plan
+
+        return answer.AnswerPlan(
+            version=self._state.version + 1,
+            ice_ufrag=self._local[0],
+            ice_pwd=self._local[1],
+            setup="passive" if remote.dtls_server else "active",
+            extmap_allow_mixed=session.extmap_allow_mixed,
+            bundle=tuple(mid for mid in offer_rules.bundle_mids(session) if mid in sections and sections[mid].codec),
+            sections=tuple(planned(section) for section in session.media),
+        )
+
+
+def _layers(section: sdp.MediaSection) -> tuple[str, ...]:
+    """The simulcast layers taken: the first alternative of each stream that has an `a=rid:... send` (RFC 8853).
+
+    Layers are told apart by the RID extension alone, so without it there are none. A `~` is not
+    repeated: libwebrtc would switch such a layer off for good, while the client may start it by itself.
+    """
+    declared = {rid.id for rid in section.rids if rid.direction == "send"}
+    streams = ([one.id for one in stream if one.id in declared] for stream in section.simulcast_send)
+    rids = tuple(dict.fromkeys(stream[0] for stream in streams if stream))
+    return rids[:LAYERS_MAX] if codecs.offers_extension(section, "rid") else ()
+
+
+def _bound_ssrcs(section: sdp.MediaSection, rids: tuple[str, ...], *, rtx: bool) -> tuple[channel.BoundSsrc, ...]:
+    """The SSRCs that the offer names: one, or with simulcast one for each rid in the same order (Firefox).
+
+    Where that order cannot be told (Chromium names none, a stranger too many) nothing is bound here:
+    the packets' own RID binds them.
+    """
+    repairs = {group.ssrcs[0]: group.ssrcs[1] for group in section.ssrc_groups if _repairs(group, "FID")}
+    secondary = {group.ssrcs[1] for group in section.ssrc_groups if _repairs(group, "FID", "FEC-FR", "FEC")}
+    media = [one.ssrc for one in section.ssrcs if one.ssrc and one.ssrc not in secondary]
+    offered = [rid.id for rid in section.rids if rid.direction == "send"] if rids else [""]
+    if not rids:
+        media = media[:1]
+    if len(media) != len(offered):
+        return ()
+    return tuple(
+        channel.BoundSsrc(ssrc, repairs.get(ssrc, 0) if rtx else 0, rid)
+        for ssrc, rid in zip(media, offered, strict=True)
+        if not rids or rid in rids
+    )
+
+
+def _repairs(group: sdp.SsrcGroup, *semantics: str) -> bool:
+    return group.semantics in semantics and len(group.ssrcs) == 2
+
+
+def _slot(plan: answer.SectionPlan, mid: str, one: _Outgoing, partners: Mapping[str, str]) -> channel.SlotDescription:
+    codec = plan.codec
+    if codec is None:
+        raise Internal("a slot without a codec")
+    return channel.SlotDescription(
+        mid=mid,
+        kind=one.kind,
+        codec=codec.name,
+        payload_type=codec.payload_type,
+        clock_rate=codec.clock_rate,
+        ssrc=one.ssrc,
+        rtx_payload_type=codec.rtx_payload_type,
+        rtx_ssrc=one.rtx_ssrc if codec.rtx_payload_type else 0,
+        pair=partners.get(mid, ""),
+    )
+
+
+def _stream(slot: channel.SlotDescription) -> str:
+    """The msid stream: one for each slot (S8), a pair shares its video's so that browsers play them in step (V6)."""
+    return f"slot-{slot.pair if slot.pair and slot.kind == 'audio' else slot.mid}"
+
+
+def _extension_ids(plans: Iterable[answer.SectionPlan]) -> channel.Extensions:
+    ids = {codecs.field_of(one.uri): one.id for plan in plans for one in plan.extensions}
+    return channel.Extensions(**ids)
