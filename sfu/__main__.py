@@ -1,0 +1,7 @@
+"""`python -m sfu` is `stentor`."""
+
+import sys
+
+from sfu.cli import main
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+"""[I/O] The `stentor` command. It reads files, environment and flags, and leaves the rest to others."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from sfu import config as settings
+from sfu.contract import SOURCES, Grant, Source, sign
+from sfu.errors import Unauthorized
+from sfu.serve import StartError, serve, token_key
+
+EXAMPLES = """\
+examples:
+  stentor serve --dev
+      a server for trying out: open the printed address in two browser tabs
+  stentor serve --config stentor.toml --http-port 8443
+      with a file; flags win over the environment, the environment over the file
+  STENTOR_TOKENS_KEY_FILE=key.pem stentor token --room stand-up --name Ada
+      a grant to join one room, for the address http://localhost:8080/?room=stand-up#token=...
+  openssl genpkey -algorithm ed25519 -out key.pem
+      a key to sign with; `openssl pkey -in key.pem -pubout` gives what a server needs to check
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every setting of sfu.config is a flag."""
+    top = argparse.ArgumentParser(
+        prog="stentor", description="A WebRTC media server.", epilog=EXAMPLES, formatter_class=_Raw
+    )
+    commands = top.add_subparsers(dest="command", metavar="command")
+    serving = commands.add_parser("serve", help="run the server", epilog=EXAMPLES, formatter_class=_Raw)
+    _add_settings(serving)
+    token = commands.add_parser("token", help="sign a grant to join a room", epilog=EXAMPLES, formatter_class=_Raw)
+    token.add_argument("--room", required=True, help="the room's name, 1 to 64 characters")
+    token.add_argument("--name", required=True, help="the name that others see")
+    token.add_argument("--identity", help="who it is, for your own books (default: the name)")
+    token.add_argument("--role", default="participant", help="a word that your application gives meaning to")
+    token.add_argument(
+        "--publish", default=",".join(SOURCES), help="what may be published, separated by commas (default: %(default)s)"
+    )
+    token.add_argument("--max-kbps", type=int, default=0, help="of all that is published; 0 = no limit")
+    token.add_argument("--moderate", action="store_true", help="may mute and remove others")
+    token.add_argument("--hidden", action="store_true", help="is not shown to others")
+    token.add_argument("--valid-s", type=float, default=3600.0, help="seconds in which to join (default: 3600)")
+    _add_settings(token)
+    return top
+
+
+class _Raw(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the examples."""
+
+
+def _add_settings(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("settings (docs/configuration.md says more)")
+    group.add_argument("--config", metavar="FILE", help="a TOML file with settings")
+    for field in settings.fields():
+        help_text = field.description.replace("%", "%%")
+        if field.type is bool:
+            group.add_argument(
+                field.flag, dest=field.key, nargs="?", const="true", default=None, metavar="true|false", help=help_text
+            )
+        else:
+            group.add_argument(field.flag, dest=field.key, default=None, metavar="X", help=help_text)
+
+
+def read_config(arguments: argparse.Namespace, environment: dict[str, str]) -> settings.Config:
+    """The configuration of file, environment and flags. Raises ConfigError."""
+    file = {}
+    if arguments.config:
+        try:
+            file = settings.parse_toml(Path(arguments.config).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise settings.ConfigError(f"--config {arguments.config} cannot be read: {error}") from error
+    keys = {field.key for field in settings.fields()}
+    flags = {key: value for key, value in vars(arguments).items() if key in keys and value is not None}
+    return settings.build(file, environment, flags)
+
+
+def _token(arguments: argparse.Namespace, config: settings.Config) -> int:
+    now = time.time()
+    known: dict[str, Source] = {source: source for source in get_args(Source)}
+    wanted = [word.strip() for word in arguments.publish.split(",") if word.strip()]
+    unknown = [word for word in wanted if word not in known]
+    if unknown:
+        raise StartError(f"--publish {unknown[0]!r} is no source; there are {', '.join(SOURCES)}")
+    key = token_key(settings.build({"tokens": _tokens(config)}))
+    grant = Grant(
+        room=arguments.room,
+        identity=arguments.identity or arguments.name,
+        name=arguments.name,
+        role=arguments.role,
+        publish=tuple(known[word] for word in wanted),
+        max_kbps=arguments.max_kbps,
+        moderate=arguments.moderate,
+        visible=not arguments.hidden,
+        expires_at=now + arguments.valid_s,
+    )
+    print(sign(grant, key, now))
+    return 0
+
+
+def _tokens(config: settings.Config) -> dict[str, str]:
+    """The token settings alone: a key that --dev would make here no server would know."""
+    tokens = config.tokens
+    return {name: getattr(tokens, name) for name in tokens.__struct_fields__ if getattr(tokens, name)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code (2 = it could not be started as asked)."""
+    command_line = parser()
+    parsed = command_line.parse_args(arguments)
+    if parsed.command is None:
+        command_line.print_help()
+        return 2
+    try:
+        config = read_config(parsed, dict(os.environ))
+        return serve(config) if parsed.command == "serve" else _token(parsed, config)
+    except (settings.ConfigError, StartError, Unauthorized) as error:
+        sys.stderr.write(f"stentor: {error}\n")
+        return 2

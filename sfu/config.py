@@ -1,0 +1,393 @@
+"""The configuration: one frozen value, read once at start from file, environment and flags.
+
+Later sources win: built-in default < TOML file (`--config`) < environment (`STENTOR_HTTP_PORT`) < flag
+(`--http-port`). Every field says its unit and what happens when it is moved; `docs/configuration.md` is generated
+from here (`python -m sfu.config`, `--check` to compare). Reading the file is the caller's part (`sfu.cli`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+ENVIRONMENT_PREFIX = "STENTOR_"
+HIDDEN = "(hidden)"
+# Variables with our prefix that speak to the build and not to the server.
+NOT_SETTINGS = frozenset({"STENTOR_SANITIZE"})
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class ConfigError(Exception):
+    """A setting is unknown or not possible. The text is one sentence that names the key."""
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one HTTP port: page, WebSocket, health checks, metrics."""
+
+    host: Annotated[str, Meta(description="Address to listen on. 0.0.0.0 opens the server to the network.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Meta(description="TCP port. 0 lets the system choose one.")] = 8080
+    origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Further origins (https://app.example) whose pages may open /ws. The own host always may."),
+    ] = ()
+    metrics_networks: Annotated[
+        tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics besides loopback.")
+    ] = ()
+    page: Annotated[bool, Meta(description="Serve the built-in page. --dev always does.")] = False
+
+
+class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where media comes in."""
+
+    port: Annotated[Port, Meta(description="UDP port of the first worker; the next take the next ones.")] = 7000
+    addresses: Annotated[
+        tuple[str, ...], Meta(description="Local addresses to bind. Empty: every address of this machine.")
+    ] = ()
+    announced: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses told to clients, for a server behind 1:1 NAT. Empty: the bound addresses."),
+    ] = ()
+    workers: Annotated[int, Meta(ge=1, le=1, description="Media processes. One for now.")] = 1
+
+
+class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How join grants are signed and checked."""
+
+    key_file: Annotated[
+        str, Meta(description="PEM file with an Ed25519 key (public suffices to check), or a file with a shared key.")
+    ] = ""
+    shared_key: Annotated[
+        str, Meta(description="Shared key (HS256) itself, at least 32 characters. Better given by environment.")
+    ] = ""
+    key_id: Annotated[str, Meta(min_length=1, description="`kid` that every token must carry.")] = "stentor-1"
+    issuer: Annotated[str, Meta(min_length=1, description="`iss` that every token must carry.")] = "stentor"
+    audience: Annotated[str, Meta(min_length=1, description="`aud` that every token must carry.")] = "stentor-sfu"
+
+
+class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a room is like unless a policy says otherwise."""
+
+    seats: Annotated[int, Meta(ge=1, le=1000, description="Participants in one room; one more gets room_full.")] = 40
+    camera_codec: Annotated[
+        Literal["VP8"], Meta(description="The one camera codec of a room. Others come with a later version.")
+    ] = "VP8"
+
+
+class Audio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How audio slots are given to speakers (RFC 6464 levels)."""
+
+    threshold_dbov: Annotated[
+        int, Meta(ge=-127, le=0, description="Quieter than this is silence. Raised: soft voices are cut.")
+    ] = -50
+    free_ms: Annotated[
+        int, Meta(ge=0, le=10_000, description="Silence, in ms, after which a slot is free. Lowered: pauses lose it.")
+    ] = 300
+    louder_db: Annotated[
+        int, Meta(ge=0, le=60, description="How much louder, in dB, takes a slot of a full set. 0: slots flutter.")
+    ] = 6
+    louder_ms: Annotated[int, Meta(ge=0, le=10_000, description="For how long, in ms, he must be that loud.")] = 200
+
+
+class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a client counts as gone."""
+
+    join_within_s: Annotated[
+        float, Meta(gt=0, le=600, description="Seconds from the WebSocket's opening to `join`. Raised: idlers stay.")
+    ] = 10.0
+    resume_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds without WebSocket after which a silent client loses its seat.")
+    ] = 15.0
+    path_silent_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds without a datagram after which a media path is silent.")
+    ] = 30.0
+    gone_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds without WebSocket that end a session in any case.")
+    ] = 60.0
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a stranger can take at most. Beyond it he gets rate_limited or overloaded."""
+
+    messages_per_s: Annotated[float, Meta(gt=0, description="Messages per second of one WebSocket, lasting.")] = 20.0
+    messages_burst: Annotated[int, Meta(ge=1, description="Messages at once, on top. Below 10 joining suffers.")] = 80
+    bytes_per_s: Annotated[float, Meta(gt=0, description="Bytes per second of one WebSocket, lasting.")] = 131_072.0
+    bytes_burst: Annotated[
+        int, Meta(ge=540_672, description="Bytes at once, on top. One offer of 512 KiB must fit.")
+    ] = 2_097_152
+    sessions_per_address: Annotated[
+        int, Meta(ge=1, description="WebSockets open at once from one address. Offices share one: keep it high.")
+    ] = 500
+    rooms: Annotated[int, Meta(ge=1, description="Rooms open at once.")] = 1000
+    participants: Annotated[int, Meta(ge=1, description="Participants in all rooms together.")] = 4000
+    outgoing_messages: Annotated[
+        int, Meta(ge=16, description="Messages waiting for one slow WebSocket before it is closed.")
+    ] = 1000
+    outgoing_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="Bytes waiting for one slow WebSocket before it is closed.")
+    ] = 4_194_304
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least weight of what is logged.")
+    ] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    dev: Annotated[
+        bool, Meta(description="Make tokens for anyone who asks, with a key made at start, and serve the page.")
+    ] = False
+    http: Http = Http()
+    media: Media = Media()
+    tokens: Tokens = Tokens()
+    room: Room = Room()
+    audio: Audio = Audio()
+    session: Session = Session()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+
+SECRETS = frozenset({"tokens.shared_key"})
+
+
+class WorkerConfig(msgspec.Struct, frozen=True):
+    """The part that a media worker needs; it travels as JSON on its command line, so nothing in it is secret."""
+
+    number: int
+    addresses: tuple[str, ...]  # local addresses to bind; empty = every one
+    port: int  # UDP; 0 = the system chooses (tests)
+    audio: Audio = Audio()
+    path_silent_s: float = 30.0
+    log_level: str = "info"
+    dev: bool = False
+
+
+def worker_config(config: Config, number: int) -> WorkerConfig:
+    """What worker `number` (0, 1, ...) is started with."""
+    port = config.media.port + number if config.media.port else 0
+    return WorkerConfig(
+        number=number,
+        addresses=config.media.addresses,
+        port=port,
+        audio=config.audio,
+        path_silent_s=config.session.path_silent_s,
+        log_level=config.log.level,
+        dev=config.dev,
+    )
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One setting as the documentation and the flags see it."""
+
+    key: str  # "http.port"
+    type: Any
+    default: Any
+    description: str
+
+    @property
+    def environment(self) -> str:
+        return ENVIRONMENT_PREFIX + self.key.replace(".", "_").upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.key.replace(".", "-").replace("_", "-")
+
+
+def fields() -> Iterator[Field]:
+    """Every setting, in the order of the classes above."""
+    for name, hint in get_type_hints(Config, include_extras=True).items():
+        section = getattr(Config(), name)
+        if isinstance(section, msgspec.Struct):
+            for inner, inner_hint in get_type_hints(type(section), include_extras=True).items():
+                yield Field(f"{name}.{inner}", _bare(inner_hint), getattr(section, inner), _description(inner_hint))
+        else:
+            yield Field(name, _bare(hint), section, _description(hint))
+
+
+def _bare(hint: Any) -> Any:
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    return hint
+
+
+def _description(hint: Any) -> str:
+    texts = [meta.description for meta in getattr(hint, "__metadata__", ()) if getattr(meta, "description", None)]
+    return texts[-1] if texts else ""
+
+
+def build(
+    file: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration from a parsed TOML file, the environment and flags (by key, such as "http.port").
+
+    Raises ConfigError with one sentence that names the key.
+    """
+    known = {field.key: field for field in fields()}
+    values: dict[str, Any] = {}
+    for key, value in _flatten(file or {}):
+        if key not in known:
+            raise ConfigError(f"the configuration file sets {key}, which is not a setting")
+        values[key] = value
+    by_variable = {field.environment: field for field in known.values()}
+    for variable, text in (environment or {}).items():
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_SETTINGS:
+            if variable not in by_variable:
+                raise ConfigError(f"the environment sets {variable}, which is not a setting")
+            values[by_variable[variable].key] = _from_text(by_variable[variable], text)
+    for key, text in (flags or {}).items():
+        if key not in known:
+            raise ConfigError(f"{key} is not a setting")
+        values[key] = _from_text(known[key], text)
+    return _checked(values)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A configuration file's text as tables. Raises ConfigError."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the configuration file is not TOML: {error}") from error
+
+
+def _flatten(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            for inner, inner_value in value.items():
+                yield f"{name}.{inner}", inner_value
+        else:
+            yield name, value
+
+
+def _from_text(field: Field, text: str) -> Any:
+    """A value as a flag or an environment variable writes it; lists are separated by commas."""
+    if get_origin(field.type) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if field.type is bool:
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if text.lower() not in words:
+            raise ConfigError(f"{field.key} must be true or false, not {text!r}")
+        return words[text.lower()]
+    if field.type in (int, float):
+        try:
+            return field.type(text)
+        except ValueError as error:
+            raise ConfigError(f"{field.key} must be a number, not {text!r}") from error
+    return text
+
+
+def _checked(values: Mapping[str, Any]) -> Config:
+    sections: dict[str, Any] = {}
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        try:
+            # One setting at a time, so that the sentence can name it.
+            msgspec.convert({section: {name: value}} if section else {name: value}, Config)
+        except msgspec.ValidationError as error:
+            shown = "" if key in SECRETS else f" (it is {value!r})"
+            raise ConfigError(f"{key} is not possible{shown}: {str(error).split(' - at')[0]}") from error
+        if section:
+            sections.setdefault(section, {})[name] = value
+        else:
+            sections[name] = value
+    config = msgspec.convert(sections, Config)
+    _check_addresses("media.addresses", config.media.addresses)
+    _check_addresses("media.announced", config.media.announced)
+    for network in config.http.metrics_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"http.metrics_networks holds {network!r}, which is not a network") from error
+    if config.session.gone_s < config.session.resume_s:
+        raise ConfigError("session.gone_s is smaller than session.resume_s")
+    if config.tokens.shared_key and len(config.tokens.shared_key) < 32:
+        raise ConfigError("tokens.shared_key is shorter than 32 characters and could be guessed")
+    return config
+
+
+def _check_addresses(key: str, addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise ConfigError(f"{key} holds {address!r}, which is not an IP address") from error
+
+
+def shown(config: Config) -> str:
+    """The configuration as lines `key = value`, secrets hidden."""
+    lines = []
+    for field in fields():
+        section, _, name = field.key.rpartition(".")
+        value = getattr(getattr(config, section) if section else config, name)
+        lines.append(f"{field.key} = {HIDDEN if field.key in SECRETS and value else _value(value)}")
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def page() -> str:
+    """docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated by `python -m sfu.config`; do not edit. Each setting can stand in a TOML file (`stentor serve",
+        "--config stentor.toml`), in the environment or as a flag; the later wins. Lists in the environment and in",
+        "flags are separated by commas. An unknown key stops the start with a sentence that names it.",
+        "",
+    ]
+    heading = None
+    for field in fields():
+        section, _, name = field.key.rpartition(".")
+        if section != heading:
+            if heading is not None:
+                lines.append("")
+            heading = section
+            title = (getattr(Config(), section) if section else Config()).__class__.__doc__ or ""
+            lines += [f"## {f'[{section}]' if section else 'Top level'}", "", title.split(chr(10))[0], ""]
+            lines += ["| key | default | environment | flag | meaning |", "|---|---|---|---|---|"]
+        lines.append(
+            f"| `{name}` | `{_value(field.default)}` | `{field.environment}` | `{field.flag}` | {field.description} |"
+        )
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main(arguments: list[str], target: Path) -> int:
+    """Write the page to `target`, or with `--check` say whether it is up to date."""
+    if "--check" in arguments:
+        if target.exists() and target.read_text(encoding="utf-8") == page():
+            return 0
+        sys.stderr.write(f"{target.name} is out of date: run python -m sfu.config\n")
+        return 1
+    target.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(__file__).parent.parent / "docs" / "configuration.md"))

@@ -1,0 +1,411 @@
+"""[I/O] The node: joins clients, sessions, rooms and workers. Decides nothing: it carries effects out.
+
+Clients come from `signalling.http`, which knows this class only by the `Backend` protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sfu import channel, errors
+from sfu import room as rooms
+from sfu import room_values as values
+from sfu.config import Config, worker_config
+from sfu.contract import Grant, TokenKey, verify
+from sfu.signalling import effects, messages
+from sfu.signalling.announced import candidates
+from sfu.signalling.backend import Client, NodeSnapshot, WorkerSnapshot
+from sfu.signalling.negotiation import Negotiation
+from sfu.signalling.session import Session, Surroundings, error_message
+from sfu.signalling.told import message_of
+from sfu.workers import Launch, Worker, launch
+
+log = logging.getLogger("stentor.node")
+
+# Sessions are looked at so often for what has been gone too long. Rarer: seats stay taken that much longer.
+TICK_S = 1.0
+# How often the lag of the loop is measured. Rarer: short blocks go unseen.
+LAG_EVERY_S = 0.1
+# A worker that does not answer in this time is shown as silent (DESIGN 3, rule 1).
+SNAPSHOT_WITHIN_S = 0.2
+
+
+class Node:
+    """Everything of one node but its HTTP port."""
+
+    def __init__(
+        self,
+        config: Config,
+        key: TokenKey,
+        *,
+        launcher: Launch = launch,
+        clock: Callable[[], float] = time.monotonic,
+        unix_time: Callable[[], float] = time.time,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._config = config
+        self._key = key
+        self._clock = clock
+        self._unix_time = unix_time
+        self._chance = chance or random.SystemRandom()
+        self._numbers = itertools.count(1)
+        self._tracks = itertools.count(1)
+        self._peers = itertools.count(1)
+        self._requests = itertools.count(1)
+        self.counts = effects.Counts()
+        self.rooms = rooms.Rooms(
+            seats=config.room.seats, rooms_max=config.limits.rooms, participants_max=config.limits.participants
+        )
+        self._around = Surroundings(
+            config=config,
+            rooms=self.rooms,
+            verify=self._verify,
+            negotiate=self._negotiate,
+            draw_peer=lambda: next(self._peers),
+            draw_request=lambda: next(self._requests),
+            draw_name=lambda: "p-" + secrets.token_hex(6),
+            draw_key=lambda: secrets.token_urlsafe(24),
+            counts=self.counts,
+        )
+        self._workers = [
+            Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
+            for number in range(config.media.workers)
+        ]
+        self._sessions: dict[Session, Client | None] = {}
+        self._session_of: dict[Client, Session] = {}
+        self._by_key: dict[str, Session] = {}
+        self._by_participant: dict[str, Session] = {}
+        self._by_peer: dict[int, Session] = {}
+        self._describes: dict[int, Session] = {}
+        self._snapshots: dict[int, asyncio.Future[channel.Counters]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lag_s = 0.0
+        self._stopping = False
+
+    # -- life --
+    async def start(self) -> None:
+        """Start workers and timers; returns at once, `ready` tells when media can be served."""
+        loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            worker.start()
+        self._tasks = [loop.create_task(self._tick()), loop.create_task(self._measure_lag())]
+
+    async def stop(self) -> None:
+        """Tell everybody, then end the workers. Takes at most three seconds."""
+        self._stopping = True
+        for session in tuple(self._sessions):
+            self._perform(session, session.end("server_stopping"))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+    @property
+    def ready(self) -> bool:
+        """True while every worker can take media."""
+        return not self._stopping and all(worker.ready is not None for worker in self._workers)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            for session in tuple(self._sessions):
+                self._guarded(session, session.tick, self._clock())
+
+    async def _measure_lag(self) -> None:
+        while True:
+            before = self._clock()
+            await asyncio.sleep(LAG_EVERY_S)
+            self._lag_s = max(self._lag_s, self._clock() - before - LAG_EVERY_S)
+
+    # -- clients (called by signalling.http) --
+    def connect(self, client: Client) -> None:
+        """A WebSocket was opened."""
+        session = Session(next(self._numbers), self._around, self._clock())
+        self._sessions[session] = client
+        self._session_of[client] = session
+
+    def receive(self, client: Client, data: str | bytes) -> None:
+        """A message came: text, or bytes of a binary frame."""
+        session = self._session_of.get(client)
+        if session is not None:
+            self._guarded(session, session.receive, data, self._clock())
+
+    def disconnected(self, client: Client) -> None:
+        """The WebSocket is gone. A second call is harmless."""
+        session = self._session_of.pop(client, None)
+        if session is not None and self._sessions.get(session) is client:
+            self._sessions[session] = None
+            self._guarded(session, session.socket_lost, self._clock())
+
+    def open_sockets(self) -> int:
+        """How many WebSockets are open."""
+        return len(self._session_of)
+
+    def count_error(self, code: str) -> None:
+        """An error that happened before a session could see it."""
+        self.counts.errors[code] += 1
+
+    def _guarded(self, session: Session, step: Callable[..., list[effects.Effect]], *arguments: Any) -> None:
+        """Run a step; a fault of ours is logged and told, and touches nobody else."""
+        try:
+            self._perform(session, step(*arguments))
+        except Exception as error:
+            log.exception("session %d: a step failed", session.number)
+            self.counts.errors[errors.Internal.code] += 1
+            client = self._sessions.get(session)
+            if client is not None:
+                client.send(messages.encode(error_message(error, None)))
+
+    # -- effects --
+    def _perform(self, session: Session, todo: Iterable[effects.Effect]) -> None:
+        for effect in todo:
+            _EFFECTS[type(effect)](self, session, effect)
+        self._index(session)
+
+    def _index(self, session: Session) -> None:
+        if session in self._sessions:
+            if session.participant:
+                self._by_participant[session.participant] = session
+                self._by_key[session.resume_key] = session
+            if session.peer:
+                self._by_peer[session.peer] = session
+
+    def _say(self, session: Session, effect: effects.Say) -> None:
+        client = self._sessions.get(session)
+        if client is not None:
+            client.send(messages.encode(effect.message))
+
+    def _order(self, session: Session, effect: effects.Order) -> None:
+        command = effect.command
+        if isinstance(command, channel.Describe):
+            self._describes[command.request] = session
+        elif isinstance(command, channel.Close):
+            self._by_peer.pop(command.peer, None)
+        try:
+            self._workers[0].send(command)
+        except errors.WorkerLost as error:
+            if isinstance(command, channel.Describe):
+                del self._describes[command.request]
+                self._perform(session, session.refused(command.request, error))
+
+    def _changed(self, session: Session, effect: effects.Changed) -> None:
+        self._distribute(effect.room, effect.changes, but=session)
+
+    def _resume(self, session: Session, effect: effects.Resume) -> None:
+        client = self._sessions.pop(session)
+        if client is None:
+            return
+        old = self._by_key.get(effect.key)
+        try:
+            if old is None:
+                raise errors.NotFound("this session has ended: join again without `resume`")
+            todo = old.resume(effect.request, effect.grant, self._clock())
+        except errors.NotFound as error:
+            self.counts.errors[error.code] += 1
+            client.send(messages.encode(error_message(error, effect.request)))
+            self.connect(client)
+            return
+        before = self._sessions.get(old)
+        if before is not None:
+            self._session_of.pop(before, None)
+            before.close(effects.CLOSE_RESUMED_ELSEWHERE)
+        self._sessions[old] = client
+        self._session_of[client] = old
+        self._perform(old, todo)
+
+    def _close_socket(self, session: Session, effect: effects.CloseSocket) -> None:
+        client = self._sessions.get(session)
+        if client is not None:
+            client.close(effect.code)
+
+    def _over(self, session: Session, effect: effects.Over) -> None:
+        client = self._sessions.pop(session, None)
+        if client is not None:
+            self._session_of.pop(client, None)
+        self._by_key.pop(session.resume_key, None)
+        self._by_participant.pop(session.participant, None)
+        if session.room is not None:
+            self.rooms.sweep(session.room)
+
+    def _distribute(self, room: rooms.Room, changes: values.Changes, but: Session | None = None) -> None:
+        for event in changes.events:
+            encoded = messages.encode(message_of(event))
+            for participant in self._hearers(room, event):
+                session = self._by_participant.get(participant)
+                client = self._sessions.get(session) if session is not None else None
+                if client is not None:
+                    client.send(encoded)
+        for participant, wishes in changes.wishes.items():
+            viewer = self._by_participant.get(participant)
+            if viewer is not None and viewer.peer:
+                self._tell_worker(channel.View(viewer.peer, wishes))
+        for track, muted in changes.mutes.items():
+            self._tell_worker(channel.Mute(track, muted))
+        for participant in changes.removed:
+            removed = self._by_participant.get(participant)
+            if removed is not None:
+                self._perform(removed, removed.end("removed"))
+
+    def _hearers(self, room: rooms.Room, event: values.Event) -> Iterable[str]:
+        match event:
+            case values.Told(to=str(to)):
+                return (to,)
+            case values.ParticipantJoined(participant=joined):
+                # His own snapshot is not older than this event.
+                return (one for one in room.participants() if one != joined)
+        return room.participants()
+
+    def _tell_worker(self, command: channel.Command) -> None:
+        try:
+            self._workers[0].send(command)
+        except errors.WorkerLost:
+            # All that it knew is gone with it; each session is told by _worker_lost and starts from new.
+            log.debug("a %s found no worker", type(command).__name__)
+
+    # -- workers --
+    def _event(self, worker: Worker, event: channel.Event) -> None:
+        _EVENTS[type(event)](self, worker, event)
+
+    def _worker_lost(self, worker: Worker) -> None:
+        self._describes.clear()
+        if self._stopping:
+            return
+        lost = errors.WorkerLost("the media process is gone: make a new connection")
+        for session in tuple(self._sessions):
+            self._guarded(session, session.media_lost, lost)
+
+    def _worker_ready(self, worker: Worker, event: channel.WorkerReady) -> None:
+        log.info("worker %d is ready on %d addresses", event.worker, len(event.addresses))
+
+    def _done(self, worker: Worker, event: channel.Done) -> None:
+        session = self._describes.pop(event.request, None)
+        if session is not None and worker.ready is not None:
+            client = self._sessions.get(session)
+            reached = client.reached if client is not None and self._config.dev else ""
+            told = candidates(worker.ready.addresses, self._config.media.announced, reached)
+            self._guarded(session, session.described, event.request, worker.ready.fingerprint, told)
+
+    def _refused(self, worker: Worker, event: channel.Refused) -> None:
+        session = self._describes.pop(event.request, None)
+        if session is not None:
+            self._guarded(session, session.refused, event.request, _error(event.code, event.reason))
+
+    def _peer_failed(self, worker: Worker, event: channel.PeerFailed) -> None:
+        session = self._by_peer.get(event.peer)
+        if session is not None and session.peer == event.peer:
+            self._guarded(session, session.media_lost, _error(event.code, event.reason))
+
+    def _peer_connected(self, worker: Worker, event: channel.PeerConnected) -> None:
+        session = self._by_peer.get(event.peer)
+        if session is not None:
+            session.path(True)
+
+    def _path_silent(self, worker: Worker, event: channel.PathSilent) -> None:
+        session = self._by_peer.get(event.peer)
+        if session is not None:
+            session.path(not event.silent)
+
+    def _slot_shown(self, worker: Worker, event: channel.SlotShown) -> None:
+        session = self._by_peer.get(event.peer)
+        if session is not None:
+            self._guarded(session, session.slot_shown, event)
+
+    def _track_layers(self, worker: Worker, event: channel.TrackLayers) -> None:
+        for room in self.rooms.all():
+            owner = room.owner_of(event.track)
+            if owner is not None:
+                session = self._by_participant.get(owner[0])
+                if session is not None:
+                    self._guarded(session, session.layers, owner[1], event)
+
+    def _levels(self, worker: Worker, event: channel.Levels) -> None:
+        room = self.rooms.by_number(event.room)
+        if room is not None:
+            self._distribute(room, room.apply(values.Hear(event.levels, self._clock())))
+
+    def _counters(self, worker: Worker, event: channel.Counters) -> None:
+        waiting = self._snapshots.pop(event.request, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(event)
+
+    # -- facts --
+    async def snapshot(self) -> NodeSnapshot:
+        """The node's own numbers and those of each worker that answers within SNAPSHOT_WITHIN_S."""
+        workers = await asyncio.gather(*(self._worker_snapshot(worker) for worker in self._workers))
+        lag_s, self._lag_s = self._lag_s, 0.0
+        return NodeSnapshot(
+            rooms=len(self.rooms),
+            participants=self.rooms.participants(),
+            messages=dict(self.counts.messages),
+            errors=dict(self.counts.errors),
+            loop_lag_s=lag_s,
+            workers=tuple(workers),
+        )
+
+    async def _worker_snapshot(self, worker: Worker) -> WorkerSnapshot:
+        request = next(self._requests)
+        waiting: asyncio.Future[channel.Counters] = asyncio.get_running_loop().create_future()
+        self._snapshots[request] = waiting
+        try:
+            worker.send(channel.Snapshot(request))
+            counters = await asyncio.wait_for(waiting, SNAPSHOT_WITHIN_S)
+        except (errors.WorkerLost, TimeoutError):
+            return WorkerSnapshot(worker.number, worker.restarts, None)
+        finally:
+            self._snapshots.pop(request, None)
+        return WorkerSnapshot(worker.number, worker.restarts, counters)
+
+    # -- chance and time for the pure parts --
+    def _verify(self, token: str, resuming: bool) -> Grant:
+        return verify(token, self._key, self._unix_time(), resuming=resuming)
+
+    def _negotiate(self) -> Negotiation:
+        # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.
+        return Negotiation(
+            local_ufrag=secrets.token_hex(8),
+            local_pwd=secrets.token_hex(16),
+            draw_ssrc=lambda: self._chance.randrange(1, 2**32),
+            draw_track=lambda: next(self._tracks),
+            camera_codec=self._config.room.camera_codec,
+        )
+
+
+_ERRORS = {kind.code: kind for kind in (errors.BadOffer, errors.MediaFailed, errors.Overloaded, errors.WorkerLost)}
+
+
+def _error(code: str, reason: str) -> errors.StentorError:
+    """A worker's code as an error of ours; one that it may not use is a fault, and its reason stays here."""
+    kind = _ERRORS.get(code)
+    if kind is None:
+        log.error("a worker refused with the code %r: %s", code, reason)
+        return errors.Internal("the media process could not do it")
+    return kind(reason)
+
+
+_EFFECTS: Mapping[type, Callable[..., None]] = {
+    effects.Say: Node._say,
+    effects.Order: Node._order,
+    effects.Changed: Node._changed,
+    effects.Resume: Node._resume,
+    effects.CloseSocket: Node._close_socket,
+    effects.Over: Node._over,
+}
+_EVENTS: Mapping[type, Callable[..., None]] = {
+    channel.WorkerReady: Node._worker_ready,
+    channel.Done: Node._done,
+    channel.Refused: Node._refused,
+    channel.PeerConnected: Node._peer_connected,
+    channel.PeerFailed: Node._peer_failed,
+    channel.PathSilent: Node._path_silent,
+    channel.SlotShown: Node._slot_shown,
+    channel.TrackLayers: Node._track_layers,
+    channel.Levels: Node._levels,
+    channel.Counters: Node._counters,
+}

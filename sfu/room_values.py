@@ -1,0 +1,172 @@
+"""The values of a room: what can be asked of it (commands), what has happened in it (events). See `sfu.room`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sfu.channel import SlotWish
+
+
+# -- what is asked ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Take a seat. `participant` is drawn, so one identity in two tabs takes two seats."""
+
+    participant: str
+    name: str
+    role: str
+    may_publish: tuple[str, ...]
+    may_moderate: bool = False
+    visible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Give the seat back. For one who is not in it changes nothing."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What one peer connection carries now: all sources (source -> track) and all video slots (mid -> audio mid or "").
+
+    `fresh` says that it is a new peer connection, whose worker side knows no wish yet.
+    """
+
+    participant: str
+    sources: Mapping[str, int]
+    slots: Mapping[str, str]
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The peer connection is gone; the seat stays."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMuted:
+    participant: str
+    source: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublish:
+    participant: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """What one video slot shall show: (participant, source), `"speaker"`, or None."""
+
+    mid: str
+    show: tuple[str, str] | str | None
+    max_height: int = 0
+    max_fps: int = 0
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    participant: str
+    slots: tuple[SlotView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moderate:
+    """`action` is "mute", "stop_video" or "remove"."""
+
+    participant: str
+    target: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    participant: str
+    to: str | None
+    topic: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """channel.Levels of the last 100 ms, and when they came."""
+
+    levels: tuple[tuple[int, int], ...]
+    now: float
+
+
+Command = Enter | Exit | Negotiated | Disconnected | SetMuted | Unpublish | Look | Moderate | Tell | Hear
+
+
+# -- what has happened -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    sequence: int
+    participant: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    sequence: int
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackChanged:
+    """`what` is "published", "muted", "unmuted" or "unpublished"."""
+
+    sequence: int
+    what: str
+    participant: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    sequence: int
+    active: str | None
+    speaking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`to` None = everybody. One for a single participant does not raise the sequence."""
+
+    sequence: int
+    sender: str
+    to: str | None
+    topic: str
+    body: str
+
+
+Event = ParticipantJoined | ParticipantLeft | TrackChanged | SpeakersChanged | Told
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one command did."""
+
+    events: list[Event] = field(default_factory=list)
+    wishes: dict[str, tuple[SlotWish, ...]] = field(default_factory=dict)  # participant -> slots that differ now
+    mutes: dict[int, bool] = field(default_factory=dict)  # track -> not to be forwarded
+    removed: tuple[str, ...] = ()  # participants put out; their seats are free already
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A participant as a snapshot shows it."""
+
+    participant: str
+    name: str
+    role: str
+    tracks: tuple[tuple[str, bool], ...]  # (source, muted)

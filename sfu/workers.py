@@ -1,0 +1,180 @@
+"""[I/O] Media worker processes: start, talk to, start again, stop. Decides nothing about what is said.
+
+A worker is started with exec (never forked) as `python -m sfu.worker --channel-fd N --config JSON` and inherits one
+end of a Unix socket pair, over which `sfu.channel` is spoken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from sfu import channel
+from sfu.config import WorkerConfig
+from sfu.errors import WorkerLost
+
+log = logging.getLogger("stentor.workers")
+
+# First and largest wait before a dead worker is started again. Shorter: one that cannot start fills the log.
+RESTART_FIRST_S = 0.2
+RESTART_MAX_S = 5.0
+# A worker that lived so long was healthy, so the wait begins anew.
+HEALTHY_AFTER_S = 10.0
+# Stop is answered within a second; after this the process is killed.
+STOP_WITHIN_S = 2.0
+# Commands that a worker has not read. It reads within milliseconds, or it hangs and is killed.
+UNREAD_BYTES_MAX = 32 * 1024 * 1024
+
+
+class Process(Protocol):
+    """What is needed of asyncio.subprocess.Process."""
+
+    async def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A worker that has been started, and our end of its channel."""
+
+    process: Process
+    channel: socket.socket
+
+
+Launch = Callable[[WorkerConfig], Awaitable[Launched]]
+
+
+async def launch(config: WorkerConfig) -> Launched:
+    """Start one worker process. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "sfu.worker",
+            "--channel-fd",
+            str(theirs.fileno()),
+            "--config",
+            msgspec.json.encode(config).decode(),
+            pass_fds=(theirs.fileno(),),
+            stdin=asyncio.subprocess.DEVNULL,
+            # Ctrl-C goes to the whole group of the terminal; the node decides when its workers end.
+            start_new_session=True,
+        )
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Launched(process, ours)
+
+
+class Worker:
+    """One media worker, whichever process it is at the moment."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        launcher: Launch,
+        on_event: Callable[[Worker, channel.Event], None],
+        on_lost: Callable[[Worker], None],
+    ) -> None:
+        self.number = config.number
+        self.ready: channel.WorkerReady | None = None
+        self.restarts = 0
+        self._config = config
+        self._launch = launcher
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._writer: asyncio.StreamWriter | None = None
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; `ready` is set when the worker has said so."""
+        self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    def send(self, command: channel.Command) -> None:
+        """Queue a command. Raises WorkerLost when there is no worker."""
+        writer = self._writer
+        if writer is None or self.ready is None or writer.is_closing():
+            raise WorkerLost("the media process is not there; try again in a moment", retry_after_s=1.0)
+        writer.write(channel.encode(command))
+        if writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            log.error("worker %d does not read its commands", self.number)
+            writer.transport.abort()
+
+    async def stop(self) -> None:
+        """End the worker and do not start it again."""
+        self._stopping = True
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(channel.encode(channel.Stop()))
+        if self._task is None:
+            return
+        # _keep ends by itself when the worker closes its end; else it is cancelled, and then kills the process.
+        done, _ = await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait_s = RESTART_FIRST_S
+        while not self._stopping:
+            began_at = loop.time()
+            try:
+                await self._live()
+            except OSError as error:
+                log.error("worker %d cannot be started: %s", self.number, error)
+            if self._stopping:
+                return
+            wait_s = RESTART_FIRST_S if loop.time() - began_at > HEALTHY_AFTER_S else min(RESTART_MAX_S, wait_s * 2)
+            self.restarts += 1
+            log.warning("worker %d is started again in %.1f s", self.number, wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _live(self) -> None:
+        """One life of the process, from exec to wait."""
+        launched = await self._launch(self._config)
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(
+                sock=launched.channel, limit=channel.MESSAGE_BYTES_MAX
+            )
+            try:
+                await self._read(reader)
+            except channel.ChannelError as error:
+                log.error("worker %d broke the channel: %s", self.number, error)
+        finally:
+            was_ready, self.ready = self.ready is not None, None
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            if was_ready:
+                self._on_lost(self)
+            await self._reap(launched.process)
+
+    async def _reap(self, process: Process) -> None:
+        try:
+            code = await asyncio.wait_for(process.wait(), 1.0 if self._stopping else 0.5)
+        except TimeoutError:
+            process.kill()
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        if not self._stopping:
+            log.error("worker %d ended with code %d", self.number, code)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while (event := await channel.read_event(reader)) is not None:
+            if isinstance(event, channel.WorkerReady):
+                self.ready = event
+            self._on_event(self, event)

@@ -1,0 +1,185 @@
+// A client of stentor.v1 without a page: publishes a painted canvas and a tone, watches its slots frame by frame.
+// Used where a test must know every frame by name (switching). Needs painter.js. Hangs on window.stentorTest.
+(() => {
+  const { paint, read, hear } = window.stentorTest;
+
+  const WORKLET = `
+    // Counts quiet stretches of a tone in blocks of 128 samples, once it has been heard.
+    class Gaps extends AudioWorkletProcessor {
+      constructor() {
+        super();
+        this.heard = false; this.quiet = 0; this.longest = 0; this.blocks = 0;
+        this.port.onmessage = (event) => {
+          this.port.postMessage({ heard: this.heard, longestMs: (this.longest * 128000) / sampleRate, blocks: this.blocks });
+          if (event.data === "reset") this.longest = 0;
+        };
+      }
+      process([input]) {
+        let peak = 0;
+        for (const sample of input[0] ?? []) peak = Math.max(peak, Math.abs(sample));
+        this.blocks++;
+        if (peak > 0.01) { this.heard = true; this.quiet = 0; }
+        else if (this.heard) { this.quiet++; this.longest = Math.max(this.longest, this.quiet); }
+        return true;
+      }
+    }
+    registerProcessor("gaps", Gaps);`;
+
+  class CanvasClient {
+    // publish: null or {source, hue, toneHz, width, height, fps, simulcast}
+    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0 }) {
+      Object.assign(this, { url, token, publish, videoSlots, audioSlots });
+      this.waiting = new Map();
+      this.messages = [];
+      this.slots = {};
+      this.participants = {};
+      this.frames = {}; // mid -> [{at, source, number, height}]
+      this.videos = {};
+      this.gaps = {}; // mid -> worklet
+      this.id = 0;
+    }
+
+    async join() {
+      this.socket = new WebSocket(this.url, "stentor.v1");
+      this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
+      await new Promise((resolve, reject) => {
+        this.socket.onopen = resolve;
+        this.socket.onerror = () => reject(new Error("the WebSocket did not open"));
+      });
+      this.joined = await this.request({ type: "join", token: this.token });
+      this.pc = new RTCPeerConnection({ iceServers: [] });
+      const sources = await this.addMedia();
+      this.pc.ontrack = (event) => this.track(event.transceiver, event.track);
+      const connected = new Promise((resolve, reject) => {
+        this.pc.onconnectionstatechange = () => {
+          if (this.pc.connectionState === "connected") resolve(undefined);
+          if (this.pc.connectionState === "failed") reject(new Error("the peer connection failed"));
+        };
+      });
+      await this.pc.setLocalDescription();
+      const named = Object.fromEntries([...sources].map(([transceiver, source]) => [transceiver.mid, source]));
+      const answer = await this.request({ type: "offer", sdp: this.pc.localDescription.sdp, sources: named, pairs: [] });
+      await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+      await connected;
+      return this.joined.participant;
+    }
+
+    async addMedia() {
+      const sources = new Map();
+      if (this.publish) {
+        const { simulcast } = this.publish;
+        const rids = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+        const camera = this.pc.addTransceiver(this.picture(), { direction: "sendonly", sendEncodings: simulcast ? rids : [{}] });
+        sources.set(camera, "camera").set(this.pc.addTransceiver(await this.tone(), { direction: "sendonly" }), "microphone");
+      }
+      for (let index = 0; index < this.audioSlots; index++) this.pc.addTransceiver("audio", { direction: "recvonly" });
+      for (let index = 0; index < this.videoSlots; index++) this.pc.addTransceiver("video", { direction: "recvonly" });
+      return sources;
+    }
+
+    picture() {
+      const { source, hue, width = 640, height = 360, fps = 25 } = this.publish;
+      const canvas = document.body.appendChild(document.createElement("canvas"));
+      canvas.width = width;
+      canvas.height = height;
+      const context = canvas.getContext("2d");
+      this.number = 0;
+      this.painting = setInterval(() => paint(context, width, height, hue, source, this.number++), 1000 / fps);
+      return canvas.captureStream(fps).getVideoTracks()[0];
+    }
+
+    async tone() {
+      this.audio ??= new AudioContext({ sampleRate: 48000 });
+      await this.audio.resume();
+      const out = this.audio.createMediaStreamDestination();
+      const oscillator = new OscillatorNode(this.audio, { frequency: this.publish.toneHz });
+      oscillator.connect(new GainNode(this.audio, { gain: 0.3 })).connect(out);
+      oscillator.start();
+      return out.stream.getAudioTracks()[0];
+    }
+
+    request(message) {
+      const id = ++this.id;
+      return new Promise((resolve, reject) => {
+        this.waiting.set(id, { resolve, reject });
+        this.socket.send(JSON.stringify({ ...message, id }));
+      });
+    }
+
+    received(message) {
+      this.messages.push({ at: performance.now(), ...message });
+      if (this.messages.length > 2000) this.messages.shift();
+      if (message.request != null && this.waiting.has(message.request)) {
+        const { resolve, reject } = this.waiting.get(message.request);
+        this.waiting.delete(message.request);
+        if (message.type === "error") reject(new Error(`${message.code}: ${message.reason}`));
+        else resolve(message);
+      }
+      for (const slot of message.type === "slots" ? message.slots : []) this.slots[slot.mid] = slot;
+    }
+
+    track(transceiver, track) {
+      const mid = transceiver.mid;
+      const element = document.body.appendChild(document.createElement(track.kind));
+      element.autoplay = true;
+      element.playsInline = true;
+      element.srcObject = new MediaStream([track]);
+      void element.play().catch(() => undefined); // refused only when removed again at once
+      if (track.kind === "audio") return void this.listen(mid, track);
+      this.videos[mid] = element;
+      this.frames[mid] = [];
+      const seen = (now) => {
+        const { painted, height } = read(element);
+        this.frames[mid].push({ at: now, height, source: painted?.source ?? null, number: painted?.number ?? null });
+        element.requestVideoFrameCallback(seen);
+      };
+      element.requestVideoFrameCallback(seen);
+    }
+
+    async listen(mid, track) {
+      const analyser = hear(track);
+      const context = analyser.context;
+      await context.resume();
+      this.worklet ??= context.audioWorklet.addModule(URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" })));
+      await this.worklet;
+      const node = new AudioWorkletNode(context, "gaps");
+      context.createMediaStreamSource(new MediaStream([track])).connect(node);
+      this.gaps[mid] = node;
+    }
+
+    // {mid: {heard, longestMs}} of every audio slot; the longest stretch is forgotten when reset.
+    async audioGaps(reset = false) {
+      const asked = Object.entries(this.gaps).map(([mid, node]) => new Promise((resolve) => {
+        node.port.onmessage = (event) => resolve([mid, event.data]);
+        node.port.postMessage(reset ? "reset" : "read");
+      }));
+      return Object.fromEntries(await Promise.all(asked));
+    }
+
+    // Resolves when the server has taken it; returns the time of asking on the clock of `frames`.
+    async view(slots) {
+      const at = performance.now();
+      await this.request({ type: "view", slots });
+      return at;
+    }
+
+    // Takes the frames seen so far of a slot, oldest first.
+    takeFrames(mid) {
+      return this.frames[mid].splice(0);
+    }
+
+    async stats() {
+      const rows = [];
+      for (const row of (await this.pc.getStats()).values()) if (/^(in|out)bound-rtp$/.test(row.type)) rows.push(row);
+      return rows;
+    }
+
+    leave() {
+      clearInterval(this.painting);
+      this.socket?.close();
+      this.pc?.close();
+    }
+  }
+
+  window.stentorTest.CanvasClient = CanvasClient;
+})();

@@ -1,0 +1,317 @@
+"""Real browsers as clients: Debian's Chromium with a camera and a microphone of our own making.
+
+Shared by the browser tests and the acceptance scripts. `BrowserClient` drives the product's page,
+`CanvasClient` speaks stentor.v1 from a page of the tests (browser/canvas_client.js) and knows every
+frame by name. `aiortc_client.py` beside this has the client without a browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Playwright, Route, async_playwright
+
+from tests.media import FakeMedia, Painted, hue_distance, hue_of
+from tests.servers import Server, eventually
+
+CHROMIUM = Path("/usr/bin/chromium")  # offers raw addresses as candidates
+HEADLESS_SHELL = Path("/usr/bin/chromium-headless-shell")  # offers only mDNS names, as a viewer without camera does
+SCRIPTS = Path(__file__).resolve().parent / "browser"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
+# 4:2:0, limited range and VP8 at its smallest layer shift a hue by up to about 8 degrees.
+HUE_TOLERANCE_DEG = 20.0
+# One bin of the 16,384-point spectrum is 3 Hz; the swell of the tone moves the peak by two at most.
+TONE_TOLERANCE_HZ = 12.0
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one <video> of the page shows now."""
+
+    participant: str
+    source: str
+    mid: str
+    width: int
+    height: int
+    hue_deg: float | None
+    painted: Painted | None
+
+    def shows(self, hue_deg: float) -> bool:
+        return self.hue_deg is not None and hue_distance(self.hue_deg, hue_deg) <= HUE_TOLERANCE_DEG
+
+
+@dataclass(frozen=True)
+class Freezes:
+    """Running totals of one receiver, from getStats."""
+
+    count: int
+    total_s: float
+    frames_decoded: int
+    height: int
+
+
+@contextlib.asynccontextmanager
+async def chromium(
+    playwright: Playwright, program: Path = CHROMIUM, media: FakeMedia | None = None, *flags: str
+) -> AsyncIterator[BrowserContext]:
+    """A browser with a profile of its own; its camera and microphone play `media` (None: Chromium's test picture)."""
+    if not program.exists():
+        raise FileNotFoundError(f"{program} is not installed; `make test` installs it")
+    profile = tempfile.mkdtemp(prefix="stentor-chromium-")
+    fake = (
+        []
+        if media is None
+        else [
+            f"--use-file-for-fake-video-capture={media.video}",
+            f"--use-file-for-fake-audio-capture={media.audio}",
+        ]
+    )
+    try:
+        context = await playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=program,
+            headless=True,
+            chromium_sandbox=False,
+            args=[*FLAGS, *fake, *flags],
+            viewport={"width": 1280, "height": 800},
+        )
+        try:
+            yield context
+        finally:
+            await context.close()
+    finally:
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+class BrowserClient:
+    """One participant at the product's own page."""
+
+    def __init__(self, page: Page, name: str) -> None:
+        self.page = page
+        self.name = name
+        self.problems: list[str] = []  # uncaught errors and error lines of the console
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._note)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "favicon" not in str(message.location):
+            self.problems.append(message.text)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        playwright: Playwright,
+        server: Server,
+        room: str,
+        name: str,
+        *,
+        program: Path = CHROMIUM,
+        media: FakeMedia | None = None,
+        query: str = "",
+    ) -> AsyncIterator[BrowserClient]:
+        """A browser of its own at the page, which joins by itself."""
+        async with chromium(playwright, program, media) as context:
+            client = cls(context.pages[0] if context.pages else await context.new_page(), name)
+            # By a door of the debugger, so the page's Content-Security-Policy does not see it.
+            await client.page.add_init_script(path=SCRIPTS / "painter.js")
+            await client.page.goto(f"{server.origin}/?room={room}&name={name}&join=1{query}")
+            yield client
+
+    async def tiles(self) -> list[Tile]:
+        """Every tile of another participant that has a picture, in the order of the page."""
+        rows = await self.page.evaluate(
+            """() => [...document.querySelectorAll("video[data-mid]")]
+                .filter((video) => video.dataset.mid && video.videoWidth)
+                .map((video) => ({...stentorTest.read(video), participant: video.dataset.participant ?? "",
+                                  source: video.dataset.source ?? "", mid: video.dataset.mid}))"""
+        )
+        return [_tile(row) for row in rows]
+
+    async def tones_hz(self) -> list[float]:
+        """The strongest frequency of every remote audio track that is not silent; the first call only listens up."""
+        heard = await self.page.evaluate(
+            """() => window.stentor?.pc?.getReceivers().map((receiver) => receiver.track)
+                .filter((track) => track?.kind === "audio")
+                .map(stentorTest.tone).filter((tone) => tone !== null) ?? []"""
+        )
+        return [float(tone) for tone in heard]
+
+    async def sees(self, hues_deg: Sequence[float], *, within_s: float = 10.0) -> list[Tile]:
+        """The tiles, once each of these hues is shown by exactly one. Raises NotInTime."""
+
+        async def look() -> list[Tile] | None:
+            tiles = await self.tiles()
+            ok = all(sum(tile.shows(hue) for tile in tiles) == 1 for hue in hues_deg)
+            return tiles if ok else None
+
+        return await eventually(look, within_s=within_s, what=f"{self.name} sees the hues {list(hues_deg)}")
+
+    async def hears(self, tones_hz: Sequence[float], *, within_s: float = 10.0) -> None:
+        """Returns once exactly these tones are heard. Raises NotInTime."""
+
+        async def look() -> bool:
+            heard = await self.tones_hz()
+            return len(heard) == len(tones_hz) and all(
+                any(abs(tone - wanted) <= TONE_TOLERANCE_HZ for tone in heard) for wanted in tones_hz
+            )
+
+        await eventually(look, within_s=within_s, what=f"{self.name} hears the tones {list(tones_hz)}")
+
+    async def connected(self, *, within_s: float = 10.0) -> None:
+        async def look() -> bool:
+            return bool(await self.page.evaluate("() => window.stentor?.pc?.connectionState === 'connected'"))
+
+        await eventually(look, within_s=within_s, what=f"{self.name}'s peer connection is connected")
+
+    async def view(self, slots: list[dict[str, Any]]) -> None:
+        """Ask for these slots; the page's own wishes are off from now on."""
+        await self.page.evaluate("(slots) => window.stentor.view(slots)", slots)
+
+    async def freezes(self, mid: str) -> Freezes:
+        """What getStats says of the slot."""
+        rows = await self.page.evaluate(
+            """async () => [...(await window.stentor.pc.getStats()).values()]
+                .filter((row) => row.type === "inbound-rtp" && row.kind === "video")"""
+        )
+        return _freezes(next((row for row in rows if row.get("mid") == mid), {}))
+
+    async def leave(self) -> None:
+        """Close the page as a person does who shuts the tab."""
+        await self.page.close(run_before_unload=True)
+
+
+class CanvasClient:
+    """One participant in a page of the tests: paints source and frame number, reads them of every frame it gets."""
+
+    def __init__(self, page: Page, participant: str) -> None:
+        self.page = page
+        self.participant = participant
+
+    @classmethod
+    async def join(
+        cls,
+        context: BrowserContext,
+        server: Server,
+        room: str,
+        name: str,
+        *,
+        publish: dict[str, Any] | None = None,
+        video_slots: int = 0,
+        audio_slots: int = 0,
+    ) -> CanvasClient:
+        """`publish`: {source, hue, toneHz, width, height, fps, simulcast}; see browser/canvas_client.js."""
+        page = await canvas_page(context, server.origin)
+        options = {
+            "url": f"ws://localhost:{server.http_port}/ws",
+            "token": await server.token(room, name),
+            "publish": publish,
+            "videoSlots": video_slots,
+            "audioSlots": audio_slots,
+        }
+        participant = await page.evaluate(
+            "async (options) => (window.client = new stentorTest.CanvasClient(options)).join()", options
+        )
+        return cls(page, participant)
+
+    async def video_mids(self) -> list[str]:
+        return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.videos)")]
+
+    async def view(self, mid: str, participant: str | None, *, max_height: int = 0) -> float:
+        """Ask for a camera (None: nothing); the page's time in ms at the moment of asking."""
+        show = None if participant is None else {"participant": participant, "source": "camera"}
+        slots = [{"mid": mid, "show": show, "max_height": max_height}]
+        return float(await self.page.evaluate("(slots) => client.view(slots)", slots))
+
+    async def take_frames(self, mid: str) -> list[dict[str, Any]]:
+        """The frames since the last call, oldest first: {at (ms), source, number, height}; null where unreadable."""
+        frames: list[dict[str, Any]] = await self.page.evaluate("(mid) => client.takeFrames(mid)", mid)
+        return frames
+
+    async def freezes(self, mid: str) -> Freezes:
+        return _freezes(await self._inbound(mid))
+
+    async def key_frames(self, mid: str) -> int:
+        return int((await self._inbound(mid)).get("keyFramesDecoded", 0))
+
+    async def _inbound(self, mid: str) -> dict[str, Any]:
+        rows = await self.page.evaluate("() => client.stats()")
+        return next((row for row in rows if row["type"] == "inbound-rtp" and row.get("mid") == mid), {})
+
+    async def audio_gaps_ms(self, *, reset: bool = False) -> list[float]:
+        """The longest silence in each audio slot that has been heard at all."""
+        gaps = await self.page.evaluate("(reset) => client.audioGaps(reset)", reset)
+        return [float(gap["longestMs"]) for gap in gaps.values() if gap["heard"]]
+
+    async def leave(self) -> None:
+        await self.page.evaluate("() => client.leave()")
+        await self.page.close()
+
+
+async def canvas_page(context: BrowserContext, origin: str) -> Page:
+    """An empty page of this origin (so of a secure context) with the tests' scripts; needs no server."""
+    page = await context.new_page()
+
+    async def empty(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body="<!doctype html><title>canvas client</title>")
+
+    await page.route(f"{origin}/canvas-client", empty)
+    await page.goto(f"{origin}/canvas-client")
+    for script in ("painter.js", "canvas_client.js"):
+        await page.add_script_tag(content=(SCRIPTS / script).read_text())
+    return page
+
+
+def _tile(row: dict[str, Any]) -> Tile:
+    painted = row["painted"]
+    return Tile(
+        participant=row["participant"],
+        source=row["source"],
+        mid=row["mid"],
+        width=row["width"],
+        height=row["height"],
+        hue_deg=hue_of(*row["colour"]) if row["colour"] else None,
+        painted=Painted(painted["source"], painted["number"]) if painted else None,
+    )
+
+
+def _freezes(row: dict[str, Any]) -> Freezes:
+    return Freezes(
+        count=int(row.get("freezeCount", 0)),
+        total_s=float(row.get("totalFreezesDuration", 0)),
+        frames_decoded=int(row.get("framesDecoded", 0)),
+        height=int(row.get("frameHeight", 0)),
+    )
+
+
+__all__ = [
+    "CHROMIUM",
+    "HEADLESS_SHELL",
+    "BrowserClient",
+    "CanvasClient",
+    "Freezes",
+    "Tile",
+    "async_playwright",
+    "canvas_page",
+    "chromium",
+]

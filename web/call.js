@@ -1,0 +1,460 @@
+/**
+ * How a call behaves: who is there, which slot shows whom, what we send. Knows neither the wire's framing nor a
+ * page: the page gives it tracks, asks for `tiles()` after each `changed`, and says how high a tile is.
+ *
+ * @typedef {import("./wire.js").Source} Source
+ * @typedef {import("./wire.js").Target} Target
+ * @typedef {import("./wire.js").SlotState} SlotState
+ * @typedef {import("./wire.js").SlotView} SlotView
+ * @typedef {import("./wire.js").RoomMessage} RoomMessage
+ * @typedef {import("./peer.js").Peer} Peer
+ * @typedef {import("./words.js").Words} Words
+ * @typedef {"camera" | "microphone"} Device
+ * @typedef {{camera: MediaStreamTrack | null, microphone: MediaStreamTrack | null}} LocalTracks
+ *
+ * @typedef {object} Tile
+ * @property {string} key           stays the same as long as the tile is about the same thing
+ * @property {string} participant
+ * @property {Source} source
+ * @property {string} name
+ * @property {boolean} self
+ * @property {string | null} mid    of its slot
+ * @property {MediaStreamTrack | null} track
+ * @property {boolean} shown        the track carries this very picture now
+ * @property {string} words         why there is no picture, or ""
+ * @property {boolean} silent       no microphone, or muted
+ * @property {boolean} speaking
+ * @property {boolean} active
+ *
+ * @typedef {object} Listener
+ * @property {() => void} changed
+ * @property {(status: import("./protocol.js").Status) => void} status
+ * @property {(text: string) => void} announce  joins and leaves
+ * @property {(words: Words) => void} problem   something failed; the call goes on
+ * @property {(words: Words) => void} ended     the call is over
+ */
+import { Protocol } from "./protocol.js";
+import { Roster } from "./roster.js";
+import { assign, AUDIO_SLOTS, changedWishes, keyOf, slotsNeeded, wishedHeight } from "./slots.js";
+import { ConnectionLost, ServerError } from "./wire.js";
+import { codeWords, endWords, errorWords, reasonWords } from "./words.js";
+
+/** While the permission question is open, see and hear the others after this long; our tracks follow. */
+const DEVICES_WAIT_MS = 1_500;
+/** A window that is being resized shall not ask for another layer at every step. */
+const RESIZE_SETTLE_MS = 250;
+/** After a refused view, unless the server says when. */
+const VIEW_RETRY_MS = 1_000;
+
+/** @type {Device[]} */
+const DEVICES = ["microphone", "camera"];
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Call {
+  roster = new Roster();
+  room = "";
+  /**
+   * what we send
+   * @type {LocalTracks}
+   */
+  local = { camera: null, microphone: null };
+  /**
+   * what the person wants on
+   * @type {Record<Device, boolean>}
+   */
+  on = { camera: true, microphone: true };
+  /**
+   * what the grant lets us send
+   * @type {Set<Source>}
+   */
+  mayPublish = new Set();
+  /**
+   * what the server says each slot carries
+   * @type {Map<string, SlotState>}
+   */
+  slotStates = new Map();
+  /** @type {Map<string, Target>} */
+  #assigned = new Map();
+  /** @type {Map<string, SlotView>} */
+  #sent = new Map();
+  /**
+   * the raw wishes that replace ours, for tests
+   * @type {Map<string, SlotView> | null}
+   */
+  #manual = null;
+  /**
+   * requests under way by source: their echoes are not orders
+   * @type {Record<Device, number>}
+   */
+  #pending = { camera: 0, microphone: 0 };
+  /**
+   * the peer whose first offer was answered
+   * @type {Peer | null}
+   */
+  #live = null;
+  #growing = false;
+  #queued = false;
+  #tileHeight = 0;
+  /** @type {any} */
+  #resizeTimer = undefined;
+  /** @type {Promise<void>} */
+  #devicesReady = Promise.resolve();
+
+  /**
+   * @param {string} url
+   * @param {() => Promise<string>} grant
+   * @param {string} name  my own
+   * @param {Listener} listener
+   * @param {() => number} [pixelRatio]
+   */
+  constructor(url, grant, name, listener, pixelRatio = () => 1) {
+    this.name = name;
+    this.listener = listener;
+    this.pixelRatio = pixelRatio;
+    this.protocol = new Protocol(url, grant, {
+      joined: (joined, resumed) => this.#joined(joined, resumed),
+      message: (message) => this.#received(message),
+      status: (status) => this.listener.status(status),
+      ended: (reason) => this.#ended(typeof reason === "string" ? endWords(reason) : errorWords(reason)),
+    });
+  }
+
+  /**
+   * Join. Does not wait for the devices. Failures arrive as `ended`.
+   * @param {Promise<LocalTracks>} devices
+   */
+  async join(devices) {
+    this.#devicesReady = devices.then((tracks) => this.#take(tracks));
+    try {
+      await this.protocol.start();
+    } catch (error) {
+      this.protocol.leave();
+      await this.#devicesReady;
+      this.#ended(errorWords(error));
+    }
+  }
+
+  leave() {
+    this.protocol.leave();
+    this.#ended(endWords("left"));
+  }
+
+  /** @param {boolean} on */
+  setMicrophone(on) {
+    this.on.microphone = on;
+    if (this.local.microphone) this.local.microphone.enabled = on;
+    this.#say("microphone", on);
+    this.refresh();
+  }
+
+  /**
+   * A microphone that was not there when we joined.
+   * @param {MediaStreamTrack} track
+   */
+  async addMicrophone(track) {
+    this.local.microphone = track;
+    this.on.microphone = true;
+    this.refresh();
+    await this.#publish();
+  }
+
+  /**
+   * Off stops the device, so that its light goes out; on needs it opened again.
+   * @param {MediaStreamTrack | null} track
+   */
+  async setCamera(track) {
+    this.local.camera?.stop();
+    this.local.camera = track;
+    this.on.camera = track !== null;
+    if (track) track.onended = () => void this.setCamera(null);
+    this.refresh();
+    if (!track) this.#say("camera", false);
+    await this.#live?.publish("camera", null);
+    if (!track) return;
+    await this.#publish();
+    this.#say("camera", true);
+  }
+
+  /**
+   * The height of the tiles on the page.
+   * @param {number} height  CSS pixels
+   */
+  setTileHeight(height) {
+    if (height === this.#tileHeight) return;
+    const first = this.#tileHeight === 0;
+    this.#tileHeight = height;
+    clearTimeout(this.#resizeTimer);
+    if (first) this.refresh();
+    else this.#resizeTimer = setTimeout(() => this.#sendView(), RESIZE_SETTLE_MS);
+  }
+
+  /**
+   * Say what slots shall show, and stop doing so automatically (for tests); null returns to automatic.
+   * @param {SlotView[] | null} slots
+   * @returns {Promise<unknown>}
+   */
+  view(slots) {
+    this.#sent.clear();
+    this.#manual = slots && new Map([...(this.#manual ?? []), ...slots.map((slot) => /** @type {const} */ ([slot.mid, slot]))]);
+    this.refresh();
+    return slots ? this.protocol.request("view", { slots }) : Promise.resolve();
+  }
+
+  /** The slots that were negotiated. */
+  slots() {
+    return this.protocol.peer?.slots() ?? [];
+  }
+
+  /** @returns {Tile[]}  the others first, I am last */
+  tiles() {
+    return [...(this.#manual ? this.#slotTiles() : this.#peopleTiles()), this.#selfTile()];
+  }
+
+  /** Look again at who shall be shown where, soon. */
+  refresh() {
+    if (this.#queued) return;
+    this.#queued = true;
+    queueMicrotask(() => {
+      this.#queued = false;
+      this.#plan();
+      this.listener.changed();
+      this.#sendView();
+    });
+  }
+
+  /** @param {import("./wire.js").Joined} joined @param {boolean} resumed */
+  #joined(joined, resumed) {
+    this.room = joined.room;
+    this.mayPublish = new Set(joined.may_publish);
+    this.roster.reset(joined);
+    this.#sent.clear();
+    this.refresh();
+    if (resumed) return;
+    this.#live = null;
+    this.slotStates.clear();
+    this.#assigned.clear();
+    void this.#arrive(/** @type {Peer} */ (this.protocol.peer));
+  }
+
+  /**
+   * The first offer of a new peer connection.
+   * @param {Peer} peer
+   */
+  async #arrive(peer) {
+    await Promise.race([this.#devicesReady, pause(DEVICES_WAIT_MS)]);
+    try {
+      await this.#addTracks(peer);
+      peer.wantSlots(AUDIO_SLOTS, slotsNeeded(this.roster.pictures().length));
+      await this.protocol.negotiate();
+    } catch (error) {
+      return this.#failed(error, peer);
+    }
+    if (peer !== this.protocol.peer) return;
+    this.#live = peer;
+    if (!this.on.microphone) this.#say("microphone", false);
+    await this.#publish(); // what came while the offer was under way
+    this.refresh();
+  }
+
+  /** @param {Peer} peer @returns {Promise<boolean>}  true where an offer is needed */
+  async #addTracks(peer) {
+    let needed = false;
+    for (const source of DEVICES) {
+      const track = this.local[source];
+      if (!track || track.readyState === "ended" || !this.mayPublish.has(source)) continue;
+      needed = (await peer.publish(source, track)) || needed;
+    }
+    return needed;
+  }
+
+  /** Send what we have and do not send yet. */
+  async #publish() {
+    const peer = this.#live;
+    if (!peer) return;
+    try {
+      if (await this.#addTracks(peer)) await this.protocol.negotiate();
+    } catch (error) {
+      this.#failed(error, peer);
+    }
+  }
+
+  /** @param {LocalTracks} tracks */
+  #take(tracks) {
+    this.local = tracks;
+    for (const source of DEVICES) this.on[source] &&= tracks[source] !== null;
+    if (tracks.microphone) tracks.microphone.enabled = this.on.microphone;
+    if (tracks.camera) tracks.camera.onended = () => void this.setCamera(null);
+    if (this.protocol.status === "ended") return this.#stopDevices();
+    this.refresh();
+    void this.#publish();
+  }
+
+  /**
+   * Tell the room that a source is muted or not.
+   * @param {Device} source
+   * @param {boolean} on
+   */
+  #say(source, on) {
+    if (!this.#live?.publishes(source)) return;
+    this.#pending[source] += 1;
+    this.protocol.request(on ? "unmute" : "mute", { source })
+      .catch((error) => this.#failed(error, this.#live))
+      .finally(() => (this.#pending[source] -= 1));
+  }
+
+  /** @param {RoomMessage} message */
+  #received(message) {
+    if (message.type === "slots") for (const slot of message.slots) this.slotStates.set(slot.mid, slot);
+    else if (message.type === "error") this.listener.problem(codeWords(message.code, message.reason));
+    else if (message.type === "ended") this.listener.problem(endWords(message.reason));
+    else if (message.type === "track" && message.participant === this.roster.me) this.#ordered(message);
+    const news = this.roster.apply(message);
+    if (news) this.listener.announce(news);
+    this.refresh();
+  }
+
+  /**
+   * Somebody who moderates may turn us off; nobody may turn us on.
+   * @param {import("./wire.js").TrackEvent} message
+   */
+  #ordered({ event, source }) {
+    if (event !== "muted" || (source !== "camera" && source !== "microphone")) return;
+    if (this.#pending[source] > 0 || !this.on[source]) return;
+    if (source === "camera") void this.setCamera(null);
+    else this.setMicrophone(false);
+    this.listener.announce(`Your ${source} was turned off by a moderator`);
+  }
+
+  /** @param {unknown} error @param {Peer | null} peer  whose request it was */
+  #failed(error, peer) {
+    // A lost connection is told as such, and a peer that was replaced has nothing to say any more.
+    if (error instanceof ConnectionLost || peer !== this.protocol.peer) return;
+    this.listener.problem(errorWords(error));
+  }
+
+  /** @param {Words} words */
+  #ended(words) {
+    clearTimeout(this.#resizeTimer);
+    this.#stopDevices();
+    this.listener.ended(words);
+  }
+
+  #stopDevices() {
+    for (const source of DEVICES) this.local[source]?.stop();
+  }
+
+  #plan() {
+    if (!this.#live || this.#manual) return;
+    const pictures = this.roster.pictures();
+    const mids = this.slots().filter(({ kind }) => kind === "video").map(({ mid }) => mid);
+    this.#assigned = assign(pictures, mids, this.#assigned);
+    const needed = slotsNeeded(pictures.length);
+    if (needed > this.#live.count("video")) void this.#grow(this.#live, needed);
+  }
+
+  /** @param {Peer} peer @param {number} video */
+  async #grow(peer, video) {
+    if (this.#growing) return;
+    this.#growing = true;
+    try {
+      peer.wantSlots(AUDIO_SLOTS, video);
+      await this.protocol.negotiate();
+    } catch (error) {
+      this.#failed(error, peer);
+    } finally {
+      this.#growing = false;
+      this.refresh();
+    }
+  }
+
+  #sendView() {
+    if (!this.#live || this.#manual || this.#tileHeight === 0 || this.protocol.status === "reconnecting") return;
+    const height = wishedHeight(this.#tileHeight, this.pixelRatio());
+    const wishes = this.slots().filter(({ kind }) => kind === "video").map(({ mid }) => {
+      const show = this.#assigned.get(mid) ?? null;
+      return { mid, show, max_height: show?.source === "screen" ? 0 : height };
+    });
+    const slots = changedWishes(wishes, this.#sent);
+    if (slots.length === 0) return;
+    for (const slot of slots) this.#sent.set(slot.mid, slot);
+    this.protocol.request("view", { slots }).catch((error) => {
+      for (const slot of slots) if (this.#sent.get(slot.mid) === slot) this.#sent.delete(slot.mid);
+      // Somebody left while we asked for them: the room's event follows and we plan anew.
+      if (!(error instanceof ServerError) || error.code === "not_found") return;
+      setTimeout(() => this.#sendView(), (error.retryAfter ?? 0) * 1000 || VIEW_RETRY_MS);
+    });
+  }
+
+  /** @returns {Tile[]} */
+  #peopleTiles() {
+    const mids = new Map([...this.#assigned].map(([mid, target]) => [keyOf(target), mid]));
+    /** @type {Tile[]} */
+    const tiles = [];
+    for (const { participant, tracks } of this.roster.people.values()) {
+      /** @type {Source[]} */
+      const sources = tracks.has("screen") ? ["screen", "camera"] : ["camera"];
+      for (const source of sources) {
+        const key = keyOf({ participant, source });
+        tiles.push(this.#tile(key, participant, source, mids.get(key) ?? null));
+      }
+    }
+    return tiles;
+  }
+
+  /**
+   * One tile a slot: what the server says is in it, whoever that is.
+   * @returns {Tile[]}
+   */
+  #slotTiles() {
+    return [...(this.#manual?.values() ?? [])].filter(({ show }) => show).map(({ mid, show }) => {
+      const state = this.slotStates.get(mid);
+      const wished = typeof show === "object" ? show : null;
+      const participant = state?.participant ?? wished?.participant ?? "";
+      return this.#tile(`slot/${mid}`, participant, state?.source ?? wished?.source ?? "camera", mid);
+    });
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} participant
+   * @param {Source} source
+   * @param {string | null} mid
+   * @returns {Tile}
+   */
+  #tile(key, participant, source, mid) {
+    const person = this.roster.people.get(participant);
+    const state = mid === null ? undefined : this.slotStates.get(mid);
+    const track = this.slots().find((slot) => slot.mid === mid)?.track ?? null;
+    const shown = state !== undefined && state.participant === participant && state.source === source;
+    const name = person?.name ?? "";
+    return {
+      key, participant, source, mid, track, shown, self: false,
+      name: source === "screen" ? `${name} (screen)` : name,
+      words: shown ? "" : this.#whyNot(participant, source, mid, state?.reason ?? ""),
+      silent: source === "camera" && !this.roster.sends(participant, "microphone"),
+      speaking: source === "camera" && this.roster.speaking.has(participant),
+      active: source === "camera" && this.roster.active === participant,
+    };
+  }
+
+  /** @param {string} participant @param {Source} source @param {string | null} mid @param {string} reason */
+  #whyNot(participant, source, mid, reason) {
+    if (!this.roster.people.get(participant)?.tracks.has(source)) return "";
+    if (!this.roster.sends(participant, source)) return "Camera is off";
+    return mid === null && !this.#growing && this.#live ? "Not shown: too many pictures at once" : reasonWords(reason);
+  }
+
+  /** @returns {Tile} */
+  #selfTile() {
+    const { me } = this.roster;
+    const track = this.local.camera;
+    const silent = !this.local.microphone || !this.on.microphone;
+    return {
+      key: "self", participant: me, source: "camera", name: `${this.name} (you)`, self: true, mid: null, track,
+      shown: track !== null, words: "", silent, active: false,
+      speaking: !silent && this.roster.speaking.has(me),
+    };
+  }
+}

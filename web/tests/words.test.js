@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { entrance, shareLink, socketUrl } from "../entry.js";
+import { MediaLost, ServerError } from "../wire.js";
+import { deviceWords, errorWords, initials } from "../words.js";
+
+test("every way a device fails has its own words, and an unknown one is named", () => {
+  const names = ["NotAllowedError", "NotFoundError", "NotReadableError", "OverconstrainedError", "InsecureContext"];
+  assert.equal(new Set(names.map((name) => deviceWords(name, "camera").title)).size, names.length);
+  assert.match(deviceWords("InsecureContext", "camera").text, /https/);
+  assert.match(deviceWords("OddError", "camera").text, /OddError/);
+});
+
+test("a full room, lost media and an unknown code are told apart", () => {
+  const full = new ServerError({ type: "error", request: 1, code: "room_full", reason: "40 of 40" });
+  assert.match(errorWords(full).title, /full/);
+  assert.match(errorWords(new MediaLost()).text, /firewall/);
+  const other = new ServerError({ type: "error", request: 1, code: "new_code", reason: "its own words" });
+  assert.equal(errorWords(other).text, "its own words");
+});
+
+test("initials are letters of first and last name, whatever the script", () => {
+  assert.deepEqual(["Ana Maria Torres", "bo", "", "Łukasz Żak"].map(initials), ["AT", "B", "?", "ŁŻ"]);
+});
+
+test("the address says room, name and camera size, and nonsense falls back", () => {
+  const here = entrance("http://localhost:8080/?room=R&name=N&join=1&width=640&height=x");
+  assert.deepEqual([here.room, here.name, here.join, here.width, here.height], ["R", "N", true, 640, 540]);
+});
+
+test("a grant in the fragment names room and person, and is never in the shared link", () => {
+  const claims = Buffer.from(JSON.stringify({ room: "Räume", name: "Zoë" })).toString("base64url");
+  const here = entrance(`https://x.example/?room=other#token=h.${claims}.s`);
+  assert.deepEqual([here.room, here.name], ["Räume", "Zoë"]);
+  assert.equal(shareLink(`https://x.example/?name=N&join=1#token=h.${claims}.s`, "a b"), "https://x.example/?room=a+b");
+  assert.equal(entrance("https://x.example/#token=garbage").room, "");
+});
+
+test("a secure page speaks to a secure socket", () => {
+  assert.equal(socketUrl("https://x.example/join?room=1#t"), "wss://x.example/ws");
+  assert.equal(socketUrl("http://localhost:8080/"), "ws://localhost:8080/ws");
+});
