@@ -197,7 +197,8 @@ export class Call {
    */
   view(slots) {
     this.#sent.clear();
-    this.#manual = slots && new Map([...(this.#manual ?? []), ...slots.map((slot) => /** @type {const} */ ([slot.mid, slot]))]);
+    const named = (slots ?? []).map((slot) => /** @type {const} */ ([slot.mid, slot]));
+    this.#manual = slots && new Map([...(this.#manual ?? []), ...named]);
     this.refresh();
     return slots ? this.protocol.request("view", { slots }) : Promise.resolve();
   }

@@ -12,7 +12,12 @@ import { Stage } from "./tiles.js";
 
 /** A notice goes by itself after this; long enough to read two sentences twice. */
 const NOTICE_MS = 12_000;
-const STATUS_WORDS = { connecting: "Connecting …", connected: "Connected", reconnecting: "Reconnecting …", ended: "Ended" };
+const STATUS_WORDS = {
+  connecting: "Connecting …",
+  connected: "Connected",
+  reconnecting: "Reconnecting …",
+  ended: "Ended",
+};
 const KEYS = /** @type {Record<string, string>} */ ({ m: "mic-toggle", v: "cam-toggle", l: "leave-call" });
 
 export class CallScreen {
@@ -95,8 +100,9 @@ export class CallScreen {
     element("room-name", HTMLElement).textContent = call.room || "Stentor";
     element("count", HTMLElement).textContent = others ? `${others + 1} people` : "Only you so far";
     this.#stage.render(call.tiles());
-    this.#showControl("mic-toggle", call.on.microphone && !!call.local.microphone, "mic", "microphone", ["Mute", "Unmute"]);
-    this.#showControl("cam-toggle", call.on.camera && !!call.local.camera, "cam", "camera", ["Stop video", "Start video"]);
+    const [microphone, camera] = [call.on.microphone && !!call.local.microphone, call.on.camera && !!call.local.camera];
+    this.#showControl("mic-toggle", microphone, "mic", "microphone", ["Mute", "Unmute"]);
+    this.#showControl("cam-toggle", camera, "cam", "camera", ["Stop video", "Start video"]);
     this.#renderAudio();
   }
 
@@ -113,7 +119,8 @@ export class CallScreen {
   }
 
   #renderAudio() {
-    const tracks = new Map(this.call.slots().filter(({ kind }) => kind === "audio").map(({ mid, track }) => [track, mid]));
+    const slots = this.call.slots().filter(({ kind }) => kind === "audio");
+    const tracks = new Map(slots.map(({ mid, track }) => [track, mid]));
     for (const [track, audio] of this.#audio) {
       if (tracks.has(track)) continue;
       audio.remove();
@@ -167,7 +174,8 @@ export class CallScreen {
   async #open(device) {
     if (this.#opening) return null;
     this.#opening = true;
-    const opened = await openDevices({ ...this.#wanted, camera: null, microphone: null, [device]: this.#wanted[device] ?? "" });
+    const only = { camera: null, microphone: null, [device]: this.#wanted[device] ?? "" };
+    const opened = await openDevices({ ...this.#wanted, ...only });
     this.#opening = false;
     if (opened.problem) this.notice(opened.problem);
     return opened[device];

@@ -61,8 +61,10 @@ function enter(room, name, devices) {
   });
   screen = now;
   void devices.then(({ camera, microphone, problem }) => {
-    if (problem) now.notice({ title: problem.title, text: `${problem.text} You are in the call and can hear the others.` });
-    else if (!camera && !microphone) now.notice({ title: "You are listening only", text: "The others do not see or hear you." });
+    if (problem) now.notice({ ...problem, text: `${problem.text} You are in the call and can hear the others.` });
+    else if (!camera && !microphone) {
+      now.notice({ title: "You are listening only", text: "The others do not see or hear you." });
+    }
   });
   void now.call.join(devices.then(({ camera, microphone }) => ({ camera, microphone })));
 }
@@ -99,7 +101,8 @@ Object.defineProperty(window, "stentor", {
       return screen?.call.roster.me ?? "";
     },
     get participants() {
-      return [...(screen?.call.roster.people.values() ?? [])].map(({ tracks, ...person }) => ({ ...person, tracks: Object.fromEntries(tracks) }));
+      const people = [...(screen?.call.roster.people.values() ?? [])];
+      return people.map(({ tracks, ...person }) => ({ ...person, tracks: Object.fromEntries(tracks) }));
     },
     get active() {
       return screen?.call.roster.active ?? null;

@@ -61,7 +61,8 @@ export class PreJoin {
     element("name-field", HTMLElement).hidden = granted;
     roomInput.required = !granted;
     nameInput.required = !granted;
-    element("room-line", HTMLElement).textContent = room ? `Room “${room}”` : "Choose a room; who opens the same one is with you.";
+    const line = room ? `Room “${room}”` : "Choose a room; who opens the same one is with you.";
+    element("room-line", HTMLElement).textContent = line;
     (granted ? button("join") : room ? nameInput : roomInput).focus();
     void this.#open();
   }
@@ -110,7 +111,8 @@ export class PreJoin {
     }
     this.#tracks = { camera: opened.camera, microphone: opened.microphone };
     this.#show(opened.problem);
-    await Promise.all([this.#fill(this.#camera, "videoinput", "camera"), this.#fill(this.#microphone, "audioinput", "microphone")]);
+    await this.#fill(this.#camera, "videoinput", "camera");
+    await this.#fill(this.#microphone, "audioinput", "microphone");
   }
 
   /** @param {import("./words.js").Words | null} problem */
@@ -120,7 +122,8 @@ export class PreJoin {
     this.#video.srcObject = camera && new MediaStream([camera]);
     this.#words.textContent = camera ? "" : this.#on.camera ? "No picture from your camera" : "Your camera is off";
     showSwitch(button("preview-cam"), camera !== null, "cam", camera ? "Turn camera off" : "Turn camera on");
-    showSwitch(button("preview-mic"), microphone !== null, "mic", microphone ? "Turn microphone off" : "Turn microphone on");
+    const microphoneWords = microphone ? "Turn microphone off" : "Turn microphone on";
+    showSwitch(button("preview-mic"), microphone !== null, "mic", microphoneWords);
     this.#problem.hidden = problem === null;
     const [title, text] = [this.#problem.querySelector("strong"), this.#problem.querySelector("span")];
     if (title && text && problem) [title.textContent, text.textContent] = [problem.title, problem.text];
@@ -143,7 +146,8 @@ export class PreJoin {
   async #fill(select, kind, device) {
     const devices = await listDevices(kind);
     const current = this.#tracks[device]?.getSettings().deviceId ?? this.#wanted[device] ?? "";
-    const options = devices.map(({ deviceId, label }, index) => new Option(label || `${kind === "videoinput" ? "Camera" : "Microphone"} ${index + 1}`, deviceId));
+    const unnamed = kind === "videoinput" ? "Camera" : "Microphone";
+    const options = devices.map(({ deviceId, label }, at) => new Option(label || `${unnamed} ${at + 1}`, deviceId));
     select.replaceChildren(...(options.length ? options : [new Option("None found", "")]));
     select.disabled = options.length === 0;
     if (current) select.value = current;

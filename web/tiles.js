@@ -41,7 +41,8 @@ class TileView {
    */
   show(tile, video) {
     const { classList } = this.item;
-    for (const name of /** @type {const} */ (["shown", "self", "speaking", "active"])) classList.toggle(name, tile[name]);
+    const states = /** @type {const} */ (["shown", "self", "speaking", "active"]);
+    for (const name of states) classList.toggle(name, tile[name]);
     classList.toggle("screen-share", tile.source === "screen");
     this.#avatar.textContent = initials(tile.name.replace(/ \(.*\)$/u, ""));
     this.#avatar.style.setProperty("--hue", String(hueOf(tile.participant)));
@@ -118,7 +119,8 @@ export class Stage {
     tiles.forEach((tile, index) => {
       const view = this.#views.get(tile.key) ?? new TileView();
       this.#views.set(tile.key, view);
-      if (this.#list.children[index] !== view.item) this.#list.insertBefore(view.item, this.#list.children[index] ?? null);
+      const there = this.#list.children[index] ?? null;
+      if (there !== view.item) this.#list.insertBefore(view.item, there);
       view.show(tile, tile.track && this.video(tile.track));
     });
     for (const [track, video] of this.#videos) {

@@ -23,7 +23,8 @@ class Wire {
 function opened() {
   const wire = new Wire();
   const heard = [];
-  const socket = new Socket("ws://x/ws", { message: (m) => heard.push(m.type), closed: () => heard.push("closed") }, () => wire);
+  const on = { message: (m) => heard.push(m.type), closed: () => heard.push("closed") };
+  const socket = new Socket("ws://x/ws", on, () => wire);
   wire.onopen();
   return { wire, socket, heard };
 }

@@ -57,4 +57,5 @@ ctypedef struct Core:
     int64_t stamp_offset_us  # monotonic minus real time
     int64_t ntp_offset_us  # our NTP clock minus monotonic, fixed at start
     int64_t timers_at_us
+    int64_t fixed_now_us  # a test's clock; 0 = the real one
     int64_t queues  # peers whose pacer has something queued

@@ -98,6 +98,10 @@ cdef int serve_queues(Core* core) noexcept nogil:
     return left
 
 
+cdef int64_t clock(Core* core) noexcept nogil:
+    return core.fixed_now_us if core.fixed_now_us else st_monotonic_us()
+
+
 cdef int read_socket(Core* core, int socket) noexcept nogil:
     """Up to BURSTS bursts of one socket; how many datagrams came."""
     cdef int burst, i, n, count = 0
@@ -108,7 +112,7 @@ cdef int read_socket(Core* core, int socket) noexcept nogil:
             if n != -11:
                 core.state.arrived[ARRIVAL_RECEIVE_ERROR] += 1
             break
-        core.state.now_us = st_monotonic_us()
+        core.state.now_us = clock(core)
         for i in range(n):
             core.state.arrived[take(core, socket, i)] += 1
         flush_run(core)
@@ -126,14 +130,14 @@ cdef int step(Core* core, int epoll, int wake, int notify, int timeout_ms) noexc
     cdef uint64_t number = 1
     cdef int i, n, count = 0
     n = epoll_wait(epoll, ready, 17, timeout_ms)
-    k.now_us = st_monotonic_us()
+    k.now_us = clock(core)
     apply_commands(core)
     for i in range(n):
         if ready[i].data.fd < 0:
             read(wake, &number, 8)
         else:
             count += read_socket(core, ready[i].data.fd)
-    k.now_us = st_monotonic_us()
+    k.now_us = clock(core)
     if k.now_us >= core.timers_at_us:
         core.timers_at_us = k.now_us + TICK_US
         tick(core)
@@ -294,9 +298,13 @@ cdef class Kernel:
             st_store(&self.core.events.head, self.core.events.head + 1)
         return found
 
-    def step(self, int timeout_ms=0):
-        """One step in the caller's thread (tests, machines with one core); how many datagrams came."""
+    def step(self, int timeout_ms=0, int64_t now_us=0):
+        """One step in the caller's thread (tests, machines with one core); how many datagrams came.
+
+        `now_us`: the time this step believes it is; 0 = the real one.
+        """
         cdef int count
+        self.core.fixed_now_us = now_us
         with nogil:
             count = step(self.core, self.epoll, self.wake_fd, self.notify_fd, timeout_ms)
         return count
