@@ -9,6 +9,7 @@ by the node, rise for ever and are never used again, so a late event about a dea
 from __future__ import annotations
 
 import asyncio
+
 import msgspec
 
 # A Describe of 500 m-lines is about 100 kB. A larger limit only lets a broken side hold more memory.
@@ -264,7 +265,7 @@ async def read_command(reader: asyncio.StreamReader) -> Command | None:
     body = await _read(reader)
     try:
         return None if body is None else _commands.decode(body)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise ChannelError(str(error)) from error
 
 
@@ -273,5 +274,5 @@ async def read_event(reader: asyncio.StreamReader) -> Event | None:
     body = await _read(reader)
     try:
         return None if body is None else _events.decode(body)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise ChannelError(str(error)) from error

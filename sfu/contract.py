@@ -7,6 +7,7 @@ Key id, issuer, audience and algorithm are pinned: a token that names another is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey, OKPKey
 from joserfc.jws import JWSRegistry
 
-from sfu.errors import Unauthorized
+from sfu.errors import Forbidden, Unauthorized
 
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
 SOURCES: tuple[Source, ...] = ("camera", "microphone", "screen", "screen_audio")
@@ -183,6 +184,13 @@ def verify(token: str, key: TokenKey, now: float, *, resuming: bool = False) -> 
         visible=claims.visible,
         expires_at=claims.exp,
     )
+
+
+def check_may_publish(grant: Grant, sources: Iterable[str]) -> None:
+    """Raises Forbidden, naming each source that the grant does not allow to publish."""
+    refused = sorted(set(sources) - set(grant.publish))
+    if refused:
+        raise Forbidden(f"the grant does not allow to publish {', '.join(refused)}")
 
 
 def _registry(key: TokenKey) -> JWSRegistry:

@@ -23,9 +23,10 @@ from sfu.signalling import effects, messages
 from sfu.signalling.announced import candidates
 from sfu.signalling.backend import Client, NodeSnapshot, WorkerSnapshot
 from sfu.signalling.negotiation import Negotiation
-from sfu.signalling.session import Session, Surroundings, error_message
+from sfu.signalling.session import Session, error_message
+from sfu.signalling.surroundings import Surroundings
 from sfu.signalling.told import message_of
-from sfu.workers import Launch, Worker, launch
+from sfu.workers import Launch, Worker, launch, worker_error
 
 log = logging.getLogger("stentor.node")
 
@@ -295,12 +296,12 @@ class Node:
     def _refused(self, worker: Worker, event: channel.Refused) -> None:
         session = self._describes.pop(event.request, None)
         if session is not None:
-            self._guarded(session, session.refused, event.request, _error(event.code, event.reason))
+            self._guarded(session, session.refused, event.request, worker_error(event.code, event.reason))
 
     def _peer_failed(self, worker: Worker, event: channel.PeerFailed) -> None:
         session = self._by_peer.get(event.peer)
         if session is not None and session.peer == event.peer:
-            self._guarded(session, session.media_lost, _error(event.code, event.reason))
+            self._guarded(session, session.media_lost, worker_error(event.code, event.reason))
 
     def _peer_connected(self, worker: Worker, event: channel.PeerConnected) -> None:
         session = self._by_peer.get(event.peer)
@@ -375,18 +376,6 @@ class Node:
             draw_track=lambda: next(self._tracks),
             camera_codec=self._config.room.camera_codec,
         )
-
-
-_ERRORS = {kind.code: kind for kind in (errors.BadOffer, errors.MediaFailed, errors.Overloaded, errors.WorkerLost)}
-
-
-def _error(code: str, reason: str) -> errors.StentorError:
-    """A worker's code as an error of ours; one that it may not use is a fault, and its reason stays here."""
-    kind = _ERRORS.get(code)
-    if kind is None:
-        log.error("a worker refused with the code %r: %s", code, reason)
-        return errors.Internal("the media process could not do it")
-    return kind(reason)
 
 
 _EFFECTS: Mapping[type, Callable[..., None]] = {

@@ -168,6 +168,8 @@ def serve(config: Config) -> int:
     logging.basicConfig(
         level=config.log.level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # uvicorn writes the address of each client at level info; addresses of people do not belong in a log.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     log.info("configuration:\n%s", shown(config))
     try:
         uvloop.run(_serve(config, lambda text: print(text, flush=True)))

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from sfu import channel
+from sfu import channel, errors
 from sfu.config import WorkerConfig
 from sfu.errors import WorkerLost
 
@@ -178,3 +178,15 @@ class Worker:
             if isinstance(event, channel.WorkerReady):
                 self.ready = event
             self._on_event(self, event)
+
+
+_ERRORS = {kind.code: kind for kind in (errors.BadOffer, errors.MediaFailed, errors.Overloaded, errors.WorkerLost)}
+
+
+def worker_error(code: str, reason: str) -> errors.StentorError:
+    """A worker's code as an error of ours; one that it may not use is a fault, and its reason stays here."""
+    kind = _ERRORS.get(code)
+    if kind is None:
+        log.error("a worker refused with the code %r: %s", code, reason)
+        return errors.Internal("the media process could not do it")
+    return kind(reason)

@@ -208,9 +208,6 @@ class AiortcClient:
             if transceiver.kind == "video":
                 transceiver.setCodecPreferences(codecs)
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        for transceiver in slots:
-            seen = self.seen[str(transceiver.mid)] = Seen()
-            self._tasks.append(asyncio.create_task(watch(transceiver.receiver.track, seen)))
         answer = await self.request(
             {
                 "type": "offer",
@@ -219,6 +216,9 @@ class AiortcClient:
             }
         )
         await self.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        for transceiver in slots:  # aiortc makes the tracks when it reads the answer
+            seen = self.seen[str(transceiver.mid)] = Seen()
+            self._tasks.append(asyncio.create_task(watch(transceiver.receiver.track, seen)))
 
         async def connected() -> bool:
             if self.pc.connectionState == "failed":

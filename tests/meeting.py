@@ -16,7 +16,7 @@ from playwright.async_api import Playwright
 from tests.aiortc_client import AiortcClient
 from tests.clients import CHROMIUM, HEADLESS_SHELL, BrowserClient, CanvasClient, Freezes, Tile, chromium
 from tests.media import NUMBERS, FakeMedia, fake_media
-from tests.servers import Server, eventually
+from tests.servers import NotInTime, Server, eventually
 
 FIRST_FRAME_S = 2.0
 FREEZE_S = 0.3
@@ -188,7 +188,11 @@ async def aiortc_decodes(client: AiortcClient, wanted: Sequence[tuple[str, int]]
         async def painted(slot: object = slot, mid: str = mid, source: int = source) -> bool:
             return client.seen[mid].sources[source] >= 10
 
-        await eventually(painted, within_s=20, what=f"10 frames of source {source} in aiortc's slot {mid}")
+        try:
+            await eventually(painted, within_s=20, what=f"10 frames of source {source} in aiortc's slot {mid}")
+        except NotInTime as late:
+            told = [slot for message in client.messages for slot in message.get("slots", ())]
+            raise AssertionError(f"{late}; {slot.frames} frames, {dict(slot.sources)}, told {told[-4:]}") from late
         assert set(slot.sources) == {source}, f"slot {mid} showed {dict(slot.sources)}"
     return f"{len(wanted)} slots"
 
@@ -216,7 +220,7 @@ class SwitchReport:
 
 async def switch_sources(playwright: Playwright, server: Server, room: str, *, switches: int) -> SwitchReport:
     """Switches one slot between three painted sources every 2 s and looks at every frame."""
-    async with chromium(playwright) as context, chromium(playwright) as viewing:
+    async with chromium(playwright, bypass_csp=True) as context, chromium(playwright, bypass_csp=True) as viewing:
         sources = {}
         for number, tone in ((1, 500), (2, 700), (3, 1100)):
             publish = {"source": number, "hue": number * 90, "toneHz": tone, "width": 640, "height": 360, "fps": 25}

@@ -7,12 +7,15 @@ the last, so a request is repeated after that time until the waited-for layer ha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 REPEAT_S = 0.3
-# One subscriber causes at most so many requests in the window. More would let one broken decoder cost
-# every viewer of the source its quality.
+# A request that was not answered so often is repeated only every SLOW_REPEAT_S: the source may be gone.
+QUICK_REPEATS = 4
+SLOW_REPEAT_S = 2.0
+# One subscriber causes at most so many requests of one track in the window (repeats not counted). More would
+# let one broken decoder cost every viewer of the source its quality; fewer would stall who switches often.
 REQUESTS_MOST = 3
 WINDOW_S = 10.0
 
@@ -22,7 +25,9 @@ class _Pending:
     """A track whose key frame somebody waits for."""
 
     asked_at: float
+    repeats: int = 0
     waiting: dict[int, tuple[int, int]] = field(default_factory=dict)  # subscriber -> (layer, its key frames then)
+    postponed: dict[int, int] = field(default_factory=dict)  # subscriber over its limit -> layer
 
 
 class KeyFrameRequests:
@@ -31,15 +36,20 @@ class KeyFrameRequests:
     def __init__(self, key_frames: Callable[[int], int]) -> None:
         self._key_frames = key_frames
         self._pending: dict[int, _Pending] = {}
-        self._spent: dict[int, deque[float]] = {}
+        self._spent: dict[int, dict[int, deque[float]]] = {}  # subscriber -> track -> when
 
     def ask(self, track: int, layer: int, subscriber: int, now: float) -> int | None:
-        """The subscriber needs a key frame of this layer; returns the layer to send a PLI for, or None."""
+        """The subscriber needs a key frame of this layer; returns the layer to send a PLI for now, or None."""
         pending = self._pending.get(track)
         if pending is None:
             pending = self._pending[track] = _Pending(asked_at=now - REPEAT_S)
-        if subscriber not in pending.waiting or pending.waiting[subscriber][0] != layer:
-            pending.waiting[subscriber] = (layer, self._key_frames(layer))
+        if pending.waiting.get(subscriber, (None,))[0] == layer:
+            return None  # in flight already
+        if not self._spend(subscriber, track, now):
+            pending.postponed[subscriber] = layer
+            return None
+        pending.waiting[subscriber] = (layer, self._key_frames(layer))
+        pending.repeats = 0
         return self._send(pending, now)
 
     def due(self, now: float) -> list[int]:
@@ -49,7 +59,11 @@ class KeyFrameRequests:
             for subscriber, (layer, before) in list(pending.waiting.items()):
                 if self._key_frames(layer) > before:
                     del pending.waiting[subscriber]
-            if not pending.waiting:
+            for subscriber, layer in list(pending.postponed.items()):
+                if self._spend(subscriber, track, now):
+                    del pending.postponed[subscriber]
+                    pending.waiting[subscriber] = (layer, self._key_frames(layer))
+            if not pending.waiting and not pending.postponed:
                 del self._pending[track]
                 continue
             layer_due = self._send(pending, now)
@@ -58,7 +72,7 @@ class KeyFrameRequests:
         return found
 
     def forget_subscriber(self, subscriber: int) -> None:
-        """The slot is gone or wants something else."""
+        """The slot is gone."""
         self._spent.pop(subscriber, None)
         self.cancel(subscriber)
 
@@ -66,29 +80,26 @@ class KeyFrameRequests:
         """The slot waits for nothing any longer."""
         for pending in self._pending.values():
             pending.waiting.pop(subscriber, None)
+            pending.postponed.pop(subscriber, None)
 
     def forget_track(self, track: int) -> None:
         self._pending.pop(track, None)
+        for spent in self._spent.values():
+            spent.pop(track, None)
 
     def _send(self, pending: _Pending, now: float) -> int | None:
-        if now - pending.asked_at < REPEAT_S:
+        every = REPEAT_S if pending.repeats < QUICK_REPEATS else SLOW_REPEAT_S
+        if not pending.waiting or now - pending.asked_at < every:
             return None
-        for subscriber, (layer, _) in pending.waiting.items():
-            if self._spend(subscriber, now):
-                pending.asked_at = now
-                self._charge(pending.waiting.keys() - {subscriber}, now)
-                return layer
-        return None
+        pending.asked_at = now
+        pending.repeats += 1
+        return next(iter(pending.waiting.values()))[0]
 
-    def _spend(self, subscriber: int, now: float) -> bool:
-        spent = self._spent.setdefault(subscriber, deque())
+    def _spend(self, subscriber: int, track: int, now: float) -> bool:
+        spent = self._spent.setdefault(subscriber, {}).setdefault(track, deque())
         while spent and now - spent[0] >= WINDOW_S:
             spent.popleft()
         if len(spent) >= REQUESTS_MOST:
             return False
         spent.append(now)
         return True
-
-    def _charge(self, subscribers: Iterable[int], now: float) -> None:
-        for subscriber in subscribers:
-            self._spend(subscriber, now)

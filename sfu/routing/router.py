@@ -75,6 +75,11 @@ class Slot:
     shown: tuple[int, int, str] = (0, 0, "")  # track, height, reason: as the node was last told
     carried: int = 0  # the track that the kernel says it carries
 
+    @property
+    def ranked(self) -> bool:
+        """Whether the kernel fills it with who speaks; an audio slot of a pair follows its picture instead."""
+        return self.kind is Kind.AUDIO and not self.description.pair
+
 
 @dataclass(slots=True)
 class Peer:
@@ -82,7 +87,7 @@ class Peer:
     row: Row
     room: int
     sender_ssrc: int
-    password: bytes
+    password: bytes = b""
     connected: bool = False
     tracks: dict[int, Track] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
@@ -117,6 +122,7 @@ class Router:
         """Make the peer what its offer negotiated. Raises Overloaded or MediaFailed; then nothing has changed."""
         self._check(description)
         peer = self.peers.get(description.peer) or self._open_peer(description)
+        peer.password = description.ice.local_pwd.encode()
         self._commands.add_peer(peer.row, self._rooms.row(peer.room), peer.sender_ssrc, description.extensions,
                                 peer.password)  # fmt: skip
         events: list[channel.Event] = []
@@ -200,6 +206,8 @@ class Router:
         found = self._layer_rows.get(layer_row)
         if slot is None or found is None:
             return []
+        if slot.wanted is None and not slot.ranked:
+            return []  # it crossed the wish for nothing, which the kernel has carried out since
         track, layer = found
         slot.carried = track.number
         if slot.wanted == layer_row:
@@ -302,15 +310,22 @@ class Router:
             )
         if any(len(track.rids) > LAYERS_PER_TRACK for track in description.tracks):
             raise MediaFailed(f"at most {LAYERS_PER_TRACK} layers fit one source")
+        peer = self.peers.get(description.peer)
+        known_tracks = [track.description for track in peer.tracks.values()] if peer else []
+        known_slots = [slot.description for slot in peer.slots.values()] if peer else []
+        tracks = [track for track in description.tracks if track not in known_tracks]
+        # What is dropped by this description is free only later, when the kernel has retired it.
         need = {
-            "peers": int(description.peer not in self.peers),
-            "tracks": len(description.tracks),
-            "layers": sum(max(1, len(track.rids)) for track in description.tracks),
-            "slots": len(description.slots),
+            "peers": int(peer is None),
+            "tracks": len(tracks),
+            "layers": sum(max(1, len(track.rids)) for track in tracks),
+            "slots": sum(slot not in known_slots for slot in description.slots),
         }
         for table, count in need.items():
             if self._free[table].free < count:
                 raise Overloaded(f"no more {table}: this server's table is full", retry_after_s=5.0)
+        if peer is None:
+            self._rooms.check(description.room)
 
     def _open_peer(self, description: channel.Describe) -> Peer:
         peer = Peer(
@@ -318,7 +333,6 @@ class Router:
             row=self._free["peers"].take(),
             room=description.room,
             sender_ssrc=self._draw.randrange(1, 2**32),
-            password=description.ice.local_pwd.encode(),
         )
         self._rooms.enter(description.room)
         self.peers[peer.number] = peer
@@ -347,10 +361,15 @@ class Router:
 
     def _drop_track(self, track: Track) -> list[channel.Event]:
         events: list[channel.Event] = []
+        rows = [layer.row for layer in track.layers]
         for slot in self._watching(track.number):
-            slot.wanted, slot.carried = None, 0
-            self.requests.cancel(slot.row.row)
-            events += self._shown(slot, 0, 0, "")
+            if slot.carried == track.number:
+                slot.carried = 0
+            if slot.wanted in rows:
+                slot.wanted = None
+                self.requests.cancel(slot.row.row)
+            if slot.wish is None or slot.wish.track == track.number or slot.shown[0] == track.number:
+                events += self._shown(slot, 0, 0, "waiting_for_key_frame" if slot.wanted else "")
         for layer in track.layers:
             self._layer_rows.pop(layer.row, None)
         self.requests.forget_track(track.number)
@@ -370,7 +389,7 @@ class Router:
             slot.row, peer.row, kind=slot.kind, codec=CODECS.get(description.codec, Codec.OTHER),
             payload_type=description.payload_type, rtx_payload_type=description.rtx_payload_type,
             clock_rate=description.clock_rate, ssrc=description.ssrc, rtx_ssrc=description.rtx_ssrc,
-            ranked=slot.kind is Kind.AUDIO and not description.pair,
+            ranked=slot.ranked,
             first_numbers=self._draw.getrandbits(62), first_timestamp=self._draw.getrandbits(32),
             mid=description.mid.encode(),
         )  # fmt: skip
@@ -468,10 +487,13 @@ class _Rooms:
     def number(self, row: int) -> int | None:
         return next((room for room, known in self._rows.items() if known == row), None)
 
+    def check(self, room: int) -> None:
+        """Raises Overloaded where `enter` would find no row."""
+        if room not in self._rows and not self._free:
+            raise Overloaded("no more rooms: this server's table is full", retry_after_s=5.0)
+
     def enter(self, room: int) -> None:
         if room not in self._rows:
-            if not self._free:
-                raise Overloaded("no more rooms: this server's table is full", retry_after_s=5.0)
             self._rows[room] = self._free.pop()
         self._count[room] = self._count.get(room, 0) + 1
 

@@ -13,6 +13,7 @@ class FreeRows:
         self._name = name
         self._free = list(range(count - 1, -1, -1))
         self._generations: dict[int, int] = {}
+        self._living: set[Row] = set()
         self.used = 0
 
     @property
@@ -29,12 +30,15 @@ class FreeRows:
         generation = self._generations.get(row, 0) % 0xFFFFFF + 1
         self._generations[row] = generation
         self.used += 1
-        return Row(row, generation)
+        life = Row(row, generation)
+        self._living.add(life)
+        return life
 
     def retire(self, row: Row) -> bool:
-        """The kernel is done with this life of the row. False for a stale one."""
-        if self._generations.get(row.row) != row.generation:
+        """The kernel is done with this life of the row. False for one that is over already, or never was."""
+        if row not in self._living:
             return False
+        self._living.remove(row)
         self._free.append(row.row)
         self.used -= 1
         return True

@@ -26,8 +26,7 @@ import msgspec
 from sfu import channel, errors
 from sfu import room as rooms
 from sfu import room_values as values
-from sfu.config import Config
-from sfu.contract import Grant
+from sfu.contract import Grant, check_may_publish
 from sfu.signalling import messages, told
 from sfu.signalling.effects import (
     CLOSE_ENDED,
@@ -36,7 +35,6 @@ from sfu.signalling.effects import (
     CLOSE_TOO_MUCH,
     Changed,
     CloseSocket,
-    Counts,
     Effect,
     Order,
     Over,
@@ -45,6 +43,7 @@ from sfu.signalling.effects import (
 )
 from sfu.signalling.limits import TokenBucket
 from sfu.signalling.negotiation import Candidate, Negotiation, Proposal
+from sfu.signalling.surroundings import Surroundings
 
 # Refused messages in a row after which the socket is closed: a client that does not listen costs only.
 REFUSED_IN_A_ROW_MAX = 200
@@ -55,21 +54,6 @@ class State(Enum):
     JOINED = "joined"
     NEGOTIATING = "negotiating"
     LEFT = "left"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sessions of a node share, and their sources of chance."""
-
-    config: Config
-    rooms: rooms.Rooms
-    verify: Callable[[str, bool], Grant]  # (token, resuming); raises Unauthorized
-    negotiate: Callable[[], Negotiation]
-    draw_peer: Callable[[], int]
-    draw_request: Callable[[], int]
-    draw_name: Callable[[], str]  # of a participant; unique
-    draw_key: Callable[[], str]  # to resume with; not to be guessed
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +180,9 @@ class Session:
 
     def _offer(self, message: messages.Offer, now: float) -> list[Effect]:
         room, grant = self._in_room()
-        _check_may_publish(grant, message.sources.values())
-        fresh = self._negotiation is None
-        negotiation = self._negotiation or self._around.negotiate()
-        sources: dict[str, str] = dict(message.sources)
-        proposal = negotiation.offer(message.sdp, sources, list(message.pairs))
-        if not fresh and proposal.fingerprints != self._fingerprints:
-            # Another certificate is another RTCPeerConnection: nothing of the old one may be used for it.
-            fresh, negotiation = True, self._around.negotiate()
-            proposal = negotiation.offer(message.sdp, sources, list(message.pairs))
-        _check_may_publish(grant, proposal.sources)
+        check_may_publish(grant, message.sources.values())
+        negotiation, proposal, fresh = self._negotiate(message)
+        check_may_publish(grant, proposal.sources)
         effects: list[Effect] = self._close_peer() if fresh else []
         if fresh:
             self.peer = self._around.draw_peer()
@@ -214,6 +191,27 @@ class Session:
         self.state = State.NEGOTIATING
         describe = proposal.describe(request=self._pending.request, peer=self.peer, room=room.number)
         return [*effects, Order(describe)]
+
+    def _negotiate(self, message: messages.Offer) -> tuple[Negotiation, Proposal, bool]:
+        """The offer's negotiation and proposal, and whether it is a new peer connection. Raises BadOffer.
+
+        Another certificate is another RTCPeerConnection: nothing of the old one may be used for it. Its offer need
+        not even make sense to the old negotiation.
+        """
+        sources: dict[str, str] = dict(message.sources)
+        refused: errors.BadOffer | None = None
+        if self._negotiation is not None:
+            try:
+                proposal = self._negotiation.offer(message.sdp, sources, list(message.pairs))
+                if proposal.fingerprints == self._fingerprints:
+                    return self._negotiation, proposal, False
+            except errors.BadOffer as error:
+                refused = error
+        negotiation = self._around.negotiate()
+        proposal = negotiation.offer(message.sdp, sources, list(message.pairs))
+        if refused is not None and proposal.fingerprints == self._fingerprints:
+            raise refused
+        return negotiation, proposal, True
 
     def _second_offer(self, message: messages.Offer, now: float) -> list[Effect]:
         raise errors.BadOffer("the offer before this one has not been answered yet")
@@ -373,13 +371,6 @@ def _request_id(data: str) -> int | None:
         return _id_decoder.decode(data).id
     except (msgspec.MsgspecError, UnicodeError):
         return None
-
-
-def _check_may_publish(grant: Grant, sources: object) -> None:
-    wanted: set[str] = set(sources)  # type: ignore[call-overload]
-    refused = sorted(wanted - set(grant.publish))
-    if refused:
-        raise errors.Forbidden(f"the grant does not allow to publish {', '.join(refused)}")
 
 
 _IN_ROOM: Mapping[type, Callable[..., list[Effect]]] = {

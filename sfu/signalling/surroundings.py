@@ -1,0 +1,27 @@
+"""What the pure sessions are given: the rooms, the limits, and where numbers and names are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sfu import room as rooms
+from sfu.config import Config
+from sfu.contract import Grant
+from sfu.signalling.effects import Counts
+from sfu.signalling.negotiation import Negotiation
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a node share, and their sources of chance."""
+
+    config: Config
+    rooms: rooms.Rooms
+    verify: Callable[[str, bool], Grant]  # (token, resuming); raises Unauthorized
+    negotiate: Callable[[], Negotiation]
+    draw_peer: Callable[[], int]
+    draw_request: Callable[[], int]
+    draw_name: Callable[[], str]  # of a participant; unique
+    draw_key: Callable[[], str]  # to resume with; not to be guessed
+    counts: Counts
