@@ -230,7 +230,10 @@ class Counters(msgspec.Struct, frozen=True, tag=True):
     kernel_busy_share: float  # of one core, since the last snapshot
 
 
-Event = WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent | SlotShown | TrackLayers | Levels | Counters
+Event = (
+    WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent
+    | SlotShown | TrackLayers | Levels | Counters
+)  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -52,8 +53,11 @@ class Handshakes:
         self._paths: dict[int, Path] = {}
         self.verdicts: dict[str, int] = {}
 
+    def count(self, verdict: str) -> None:
+        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
     def open(self, description: channel.Describe, now: float) -> None:
-        """A new peer, or new ICE parameters of a known one."""
+        """A new peer, or new ICE parameters of a known one. Raises Internal; then nothing has changed."""
         self.ice.open(description.peer, description.ice)
         if description.peer not in self._sessions:
             session = DtlsSession(self._context, description.fingerprints, description.dtls_server)
@@ -113,13 +117,15 @@ class Worker:
         self._commands = Commands(self._kernel)
         self._router = Router(self._commands, self._kernel.arrays, limits, random.SystemRandom())
         self._path_rows = FreeRows("paths", limits.paths)
-        self._paths: dict[int, dict[Path, Row]] = {}
+        self._paths: dict[int, dict[Path, Row]] = {}  # oldest first
+        self._current: dict[int, Row] = {}  # the path on which the peer's media leaves
         self._stopping = asyncio.Event()
         self._lag_ms = 0.0
         self._busy_ns, self._busy_at = 0, time.monotonic()
         self._facts: dict[int, Callable[[Fact, float], list[channel.Event]]] = {
             tables.Event.STUN: self._on_stun,
             tables.Event.DTLS: self._on_dtls,
+            tables.Event.PATH: self._on_path,
             tables.Event.PLI: self._on_key_frame_request,
             tables.Event.FIR: self._on_key_frame_request,
             tables.Event.RETIRED: self._on_retired,
@@ -201,9 +207,11 @@ class Worker:
     async def _describe(self, command: channel.Describe) -> None:
         now = time.monotonic()
         try:
-            events = self._router.describe(command, now)
             self._handshakes.open(command, now)
+            events = self._router.describe(command, now)
         except StentorError as error:
+            if command.peer not in self._router.peers:
+                self._handshakes.close(command.peer)
             self._tell(channel.Refused(request=command.request, code=error.code, reason=error.reason))
             return
         self._commands.drain()
@@ -224,6 +232,7 @@ class Worker:
     def _on_close(self, command: channel.Command) -> None:
         assert isinstance(command, channel.Close)
         self._handshakes.close(command.peer)
+        self._current.pop(command.peer, None)
         for row in self._paths.pop(command.peer, {}).values():
             self._commands.drop_path(row)
         self._tell(*self._router.close(command.peer))
@@ -262,8 +271,7 @@ class Worker:
     def _on_stun(self, fact: Fact, now: float) -> list[channel.Event]:
         path = Path(fact.socket, *sockaddr.unpack(fact.address))
         checked = self._handshakes.ice.receive(fact.data, path, now)
-        verdicts = self._handshakes.verdicts
-        verdicts[checked.verdict] = verdicts.get(checked.verdict, 0) + 1
+        self._handshakes.count(checked.verdict)
         for datagram in checked.send:
             self._send_datagram(path, datagram)
         peer = self._router.peers.get(checked.peer) if checked.peer is not None else None
@@ -279,10 +287,24 @@ class Worker:
         """Give the kernel the path; the oldest goes where a peer has too many."""
         known = self._paths.setdefault(number, {})
         if path not in known:
+            if not self._path_rows.free:
+                self._handshakes.count("paths_full")
+                return
             if len(known) >= PATHS_PER_PEER:
-                self._commands.drop_path(known.pop(next(iter(known))))
+                current = self._current.get(number)
+                self._commands.drop_path(known.pop(next(at for at in known if known[at] != current)))
             known[path] = self._path_rows.take()
+        if nominated or number not in self._current:
+            self._current[number] = known[path]
         self._commands.set_path(known[path], peer, path.socket, path.address, path.port, current=nominated)
+
+    def _on_path(self, fact: Fact, now: float) -> list[channel.Event]:
+        """The kernel answered a nomination and moved the peer's media to a path that it knew."""
+        row = Row(fact.row, fact.generation)
+        for number, known in self._paths.items():
+            if row in known.values():
+                self._current[number] = row
+        return []
 
     def _on_dtls(self, fact: Fact, now: float) -> list[channel.Event]:
         peer = self._router.peer_at(Row(fact.row, fact.generation))
@@ -319,12 +341,11 @@ class Worker:
         try:
             self._sockets[path.socket].socket.sendto(datagram, (path.address, path.port))
         except OSError as error:
-            verdicts = self._handshakes.verdicts
-            verdicts["send_failed"] = verdicts.get("send_failed", 0) + 1
+            self._handshakes.count("send_failed")
             log.debug("a handshake datagram was not sent: %s", error.strerror)
 
 
-RETIRED_TABLES = {
+RETIRED_TABLES: dict[int, str] = {
     tables.Command.DROP_PEER: "peers",
     tables.Command.DROP_TRACK: "tracks",
     tables.Command.DROP_LAYER: "layers",
@@ -332,24 +353,28 @@ RETIRED_TABLES = {
 }
 
 
-async def serve(channel_fd: int, config: WorkerConfig) -> None:
-    """Speak the channel over this inherited socket until the end."""
+async def serve(channel_fd: int, config: WorkerConfig) -> int:
+    """Speak the channel over this inherited socket until the end; the exit status."""
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=channel_fd))
     try:
         await Worker(config, writer).run(reader)
+    except channel.ChannelError as error:
+        log.error("the channel is broken: %s", error)
+        return 1
     finally:
         writer.close()
+    return 0
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="One media worker; the node starts it.")
     parser.add_argument("--channel-fd", type=int, required=True, help="inherited Unix socket that speaks sfu.channel")
     parser.add_argument("--config", required=True, help="WorkerConfig as JSON")
     arguments = parser.parse_args()
     config = msgspec.json.decode(arguments.config, type=WorkerConfig)
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    uvloop.run(serve(arguments.channel_fd, config))
+    return uvloop.run(serve(arguments.channel_fd, config))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

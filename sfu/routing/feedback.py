@@ -6,6 +6,7 @@ the last, so a request is repeated after that time until the waited-for layer ha
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class _Pending:
     asked_at: float
     repeats: int = 0
     waiting: dict[int, tuple[int, int]] = field(default_factory=dict)  # subscriber -> (layer, its key frames then)
-    postponed: dict[int, int] = field(default_factory=dict)  # subscriber over its limit -> layer
+    postponed: dict[int, tuple[int, int]] = field(default_factory=dict)  # the same of those over their limit
 
 
 class KeyFrameRequests:
@@ -42,13 +43,14 @@ class KeyFrameRequests:
         """The subscriber needs a key frame of this layer; returns the layer to send a PLI for now, or None."""
         pending = self._pending.get(track)
         if pending is None:
-            pending = self._pending[track] = _Pending(asked_at=now - REPEAT_S)
-        if pending.waiting.get(subscriber, (None,))[0] == layer:
+            pending = self._pending[track] = _Pending(asked_at=-math.inf)
+        shown = self._key_frames(layer)
+        if pending.waiting.get(subscriber) == (layer, shown):
             return None  # in flight already
         if not self._spend(subscriber, track, now):
-            pending.postponed[subscriber] = layer
+            pending.postponed[subscriber] = (layer, shown)
             return None
-        pending.waiting[subscriber] = (layer, self._key_frames(layer))
+        pending.waiting[subscriber] = (layer, shown)
         pending.repeats = 0
         return self._send(pending, now)
 
@@ -56,15 +58,17 @@ class KeyFrameRequests:
         """Layers for which a PLI must leave now; those that showed their key frame are forgotten."""
         found: list[int] = []
         for track, pending in list(self._pending.items()):
-            for subscriber, (layer, before) in list(pending.waiting.items()):
-                if self._key_frames(layer) > before:
-                    del pending.waiting[subscriber]
-            for subscriber, layer in list(pending.postponed.items()):
+            for subscribers in (pending.waiting, pending.postponed):
+                for subscriber, (layer, before) in list(subscribers.items()):
+                    if self._key_frames(layer) > before:
+                        del subscribers[subscriber]
+            for subscriber in list(pending.postponed):
                 if self._spend(subscriber, track, now):
-                    del pending.postponed[subscriber]
-                    pending.waiting[subscriber] = (layer, self._key_frames(layer))
+                    pending.waiting[subscriber] = pending.postponed.pop(subscriber)
             if not pending.waiting and not pending.postponed:
-                del self._pending[track]
+                # Remembered as long as the browser would ignore another request.
+                if now - pending.asked_at >= REPEAT_S:
+                    del self._pending[track]
                 continue
             layer_due = self._send(pending, now)
             if layer_due is not None:

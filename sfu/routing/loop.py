@@ -46,7 +46,7 @@ class KernelThread:
     async def applied(self) -> None:
         """Return when the kernel has carried out every command pushed so far."""
         self.kernel.wake()
-        while not self.kernel.commands_applied():
+        while not self.kernel.commands_applied():  # noqa: ASYNC110  microseconds, and the thread sets no Python event
             await asyncio.sleep(0)
 
     def _read(self) -> None:

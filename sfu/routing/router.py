@@ -18,7 +18,7 @@ from sfu.errors import MediaFailed, Overloaded
 from sfu.routing.allocation import Choice, LayerState, choose_layer, choose_temporal
 from sfu.routing.commands import Commands, Row
 from sfu.routing.feedback import KeyFrameRequests
-from sfu.routing.rows import FreeRows
+from sfu.routing.rows import FreeRows, RoomRows
 from sfu.routing.tables import AUDIO_SLOTS_PER_PEER, LAYERS_PER_TRACK, TRACKS_PER_PEER, Codec, Kind, Limits, Profile
 from sfu.wire.psfb import picture_loss_indication
 
@@ -107,7 +107,7 @@ class Router:
             "layers": FreeRows("layers", limits.layers),
             "slots": FreeRows("slots", limits.slots),
         }
-        self._rooms = _Rooms(limits.rooms)
+        self._rooms = RoomRows(limits.rooms)
         self.peers: dict[int, Peer] = {}
         self._peer_rows: dict[Row, Peer] = {}
         self._tracks: dict[int, Track] = {}
@@ -419,23 +419,24 @@ class Router:
         peer = self.peers.get(slot.peer)
         if peer is None or not peer.connected or slot.wish is None or slot.kind is not Kind.VIDEO:
             return []
+        events: list[channel.Event] = []
         paired = peer.slots.get(slot.description.pair)
         if paired is not None:
             audio = self._tracks.get(slot.wish.audio_track)
             self._want(paired, audio.layers[0].row if audio else None, 3, "", now)
+            if audio is None:
+                events += self._shown(paired, 0, 0, "")
         track = self._tracks.get(slot.wish.track)
-        if track is None:
-            self._want(slot, None, 3, "", now)
-            return self._shown(slot, 0, 0, "")
-        if track.codec != slot.description.codec:
-            self._want(slot, None, 3, "codec", now)
-            return self._shown(slot, 0, 0, "codec")
+        if track is None or track.codec != slot.description.codec:
+            reason = "codec" if track else ""
+            self._want(slot, None, 3, reason, now)
+            return events + self._shown(slot, 0, 0, reason)
         choice: Choice = choose_layer(track.states(now), slot.wish.max_height)
         layer = track.layers[choice.layer] if choice.layer is not None else None
         self._want(slot, layer.row if layer else None, choose_temporal(slot.wish.max_fps), choice.reason, now)
         if slot.carried != track.number:
-            return self._shown(slot, 0, 0, "waiting_for_key_frame")
-        return []
+            events += self._shown(slot, 0, 0, "waiting_for_key_frame")
+        return events
 
     def _want(self, slot: Slot, layer: Row | None, temporal: int, reason: str, now: float) -> None:
         slot.reason = reason
@@ -471,36 +472,3 @@ class Router:
             return []
         slot.shown = (track, height, reason)
         return [channel.SlotShown(peer=slot.peer, mid=slot.mid, track=track, height=height, reason=reason)]
-
-
-class _Rooms:
-    """Room numbers of the node and the kernel's room rows; a row is free when its last peer left."""
-
-    def __init__(self, count: int) -> None:
-        self._free = list(range(count - 1, -1, -1))
-        self._rows: dict[int, int] = {}
-        self._count: dict[int, int] = {}
-
-    def row(self, room: int) -> int:
-        return self._rows[room]
-
-    def number(self, row: int) -> int | None:
-        return next((room for room, known in self._rows.items() if known == row), None)
-
-    def check(self, room: int) -> None:
-        """Raises Overloaded where `enter` would find no row."""
-        if room not in self._rows and not self._free:
-            raise Overloaded("no more rooms: this server's table is full", retry_after_s=5.0)
-
-    def enter(self, room: int) -> None:
-        if room not in self._rows:
-            self._rows[room] = self._free.pop()
-        self._count[room] = self._count.get(room, 0) + 1
-
-    def leave(self, room: int) -> None:
-        self._count[room] -= 1
-        if self._count[room] == 0:
-            self._free.append(self._rows.pop(room))
-            del self._count[room]
-
-

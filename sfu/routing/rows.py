@@ -42,3 +42,34 @@ class FreeRows:
         self._free.append(row.row)
         self.used -= 1
         return True
+
+
+class RoomRows:
+    """Room numbers of the node and the kernel's room rows; a row is free when its last peer left."""
+
+    def __init__(self, count: int) -> None:
+        self._free = list(range(count - 1, -1, -1))
+        self._rows: dict[int, int] = {}
+        self._count: dict[int, int] = {}
+
+    def row(self, room: int) -> int:
+        return self._rows[room]
+
+    def number(self, row: int) -> int | None:
+        return next((room for room, known in self._rows.items() if known == row), None)
+
+    def check(self, room: int) -> None:
+        """Raises Overloaded where `enter` would find no row."""
+        if room not in self._rows and not self._free:
+            raise Overloaded("no more rooms: this server's table is full", retry_after_s=5.0)
+
+    def enter(self, room: int) -> None:
+        if room not in self._rows:
+            self._rows[room] = self._free.pop()
+        self._count[room] = self._count.get(room, 0) + 1
+
+    def leave(self, room: int) -> None:
+        self._count[room] -= 1
+        if self._count[room] == 0:
+            self._free.append(self._rows.pop(room))
+            del self._count[room]

@@ -56,7 +56,8 @@ def next_element(data, at, end, profile, element):
     while at < end and data[at] == 0:
         at += 1
     if profile == 0xBEDE:
-        if at >= end or data[at] >> 4 == 15:
+        # Id 0 with a length, and id 15, end the block (RFC 8285 4.2); 0 also means "not negotiated" to callers.
+        if at >= end or data[at] >> 4 == 15 or data[at] >> 4 == 0:
             return -1
         element.id = data[at] >> 4
         element.length = (data[at] & 15) + 1

@@ -314,6 +314,7 @@ cdef class Kernel:
         cdef int64_t wait_us
         cdef int64_t busy = 0
         cdef int timeout_ms
+        self.core.fixed_now_us = 0
         with nogil:
             busy = st_thread_cpu_ns()
             while st_load(&self.stopping) == 0:
