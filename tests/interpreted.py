@@ -107,6 +107,9 @@ def row(dtype: np.dtype[Any], **values: Any) -> types.SimpleNamespace:
 class State:
     """The tables of `limits` with plain rows, made when first touched; `emit` and `tell` are the test's."""
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no table {name}")
+
     def __init__(self, limits: tables.Limits, emit: Any, tell: Any) -> None:
         for name, (dtype, _) in tables.shapes(limits).items():
             setattr(self, name, _Lazy(dtype))

@@ -72,13 +72,22 @@ def vp8_payload(media: Media) -> bytes:
 
 
 def rtp(
-    payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool, elements: Sequence[tuple[int, bytes]] = ()
+    payload_type: int,
+    sequence: int,
+    timestamp: int,
+    ssrc: int,
+    payload: bytes,
+    *,
+    marker: bool,
+    elements: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
     """An RTP packet with a one-byte extension block."""
     block = b"".join(bytes([number << 4 | len(value) - 1]) + value for number, value in elements)
     block += bytes(-len(block) % 4)
     head = bytes([0x90 if elements else 0x80, payload_type | (0x80 if marker else 0)])
-    head += (sequence & 0xFFFF).to_bytes(2, "big") + (timestamp & 0xFFFFFFFF).to_bytes(4, "big") + ssrc.to_bytes(4, "big")
+    head += (
+        (sequence & 0xFFFF).to_bytes(2, "big") + (timestamp & 0xFFFFFFFF).to_bytes(4, "big") + ssrc.to_bytes(4, "big")
+    )
     if elements:
         head += b"\xbe\xde" + (len(block) // 4).to_bytes(2, "big") + block
     return head + payload
@@ -142,7 +151,9 @@ class Endpoint:
 class Compiled:
     """The real kernel: `layers` simulcast layers of one video track, and one viewer with one slot each."""
 
-    def __init__(self, layers: int, slots: int, *, first_index: int = 100, profile: int = 1, audio: bool = False) -> None:
+    def __init__(
+        self, layers: int, slots: int, *, first_index: int = 100, profile: int = 1, audio: bool = False
+    ) -> None:
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.server.bind(("127.0.0.1", 0))
         self.server.setblocking(False)
@@ -167,8 +178,10 @@ class Compiled:
         for slot, viewer in enumerate(self.viewers):
             self._add_peer(slot + 1, viewer)
             self.commands.add_slot(
-                Row(slot, 1), Row(slot + 1, 1), kind=kind, codec=codec, payload_type=100, rtx_payload_type=0 if audio else 101,
-                clock_rate=48000 if audio else 90000, ssrc=1000 + slot, rtx_ssrc=0 if audio else 2000 + slot, ranked=False,
+                Row(slot, 1), Row(slot + 1, 1), kind=kind, codec=codec, payload_type=100,
+                rtx_payload_type=0 if audio else 101,
+                clock_rate=48000 if audio else 90000, ssrc=1000 + slot, rtx_ssrc=0 if audio else 2000 + slot,
+                ranked=False,
                 first_numbers=first_index, first_timestamp=1 << 31, mid=b"%d" % slot,
             )  # fmt: skip
         self.step()
@@ -196,9 +209,13 @@ class Compiled:
 
     def packet(self, media: Media) -> bytes:
         payload = media.tag if self.audio else vp8_payload(media)
-        elements = [(MID, b"v"), (LEVEL, bytes([media.level]))] if self.audio else [(MID, b"v"), (RID, b"%d" % media.layer)]
+        elements = (
+            [(MID, b"v"), (LEVEL, bytes([media.level]))] if self.audio else [(MID, b"v"), (RID, b"%d" % media.layer)]
+        )
         kind = AUDIO_PT if self.audio else VIDEO_PT
-        return rtp(kind, media.index, media.timestamp, 500 + media.layer, payload, marker=media.marker, elements=elements)
+        return rtp(
+            kind, media.index, media.timestamp, 500 + media.layer, payload, marker=media.marker, elements=elements
+        )
 
     def send(self, batch: Sequence[Media], elapsed_us: int = 0) -> None:
         """One burst from the publisher, received in one step."""
@@ -244,7 +261,14 @@ class Interpreted:
             peer, row = self.k.peers[slot], self.k.slots[slot]
             peer.profile, peer.extension_mid, peer.extension_transport_cc = 1, MID, TWCC
             row.live, row.generation, row.peer, row.kind, row.codec = 1, 1, slot, tables.Kind.VIDEO, tables.Codec.VP8
-            for field in ("current_layer", "wanted_layer", "next_current", "previous_current", "next_wanted", "previous_wanted"):
+            for field in (
+                "current_layer",
+                "wanted_layer",
+                "next_current",
+                "previous_current",
+                "next_wanted",
+                "previous_wanted",
+            ):
                 setattr(row, field, -1)
             row.dropped_picture = -1
             row.last_index, row.last_picture, row.last_tl0 = first_index, 0, 0

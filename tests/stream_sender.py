@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 
-from tests.kernels import Endpoint, MID, RID, VIDEO_PT, Media, rtp, vp8_payload
+from tests.kernels import MID, RID, VIDEO_PT, Endpoint, Media, rtp, vp8_payload
 
 
 def main() -> None:
@@ -22,7 +22,13 @@ def main() -> None:
     for number in range(count):
         media = Media(0, 100 + number, number * 450, number & 0x7FFF, 1, 0, number == 0, tag=number.to_bytes(4, "big"))
         plain = rtp(
-            VIDEO_PT, media.index, media.timestamp, 500, vp8_payload(media), marker=True, elements=[(MID, b"v"), (RID, b"0")]
+            VIDEO_PT,
+            media.index,
+            media.timestamp,
+            500,
+            vp8_payload(media),
+            marker=True,
+            elements=[(MID, b"v"), (RID, b"0")],
         )
         packets.append(endpoint.srtp.seal_rtp(plain, media.index))
     print("sending", flush=True)

@@ -12,20 +12,6 @@
  * @typedef {"camera" | "microphone"} Device
  * @typedef {{camera: MediaStreamTrack | null, microphone: MediaStreamTrack | null}} LocalTracks
  *
- * @typedef {object} Tile
- * @property {string} key           stays the same as long as the tile is about the same thing
- * @property {string} participant
- * @property {Source} source
- * @property {string} name
- * @property {boolean} self
- * @property {string | null} mid    of its slot
- * @property {MediaStreamTrack | null} track
- * @property {boolean} shown        the track carries this very picture now
- * @property {string} words         why there is no picture, or ""
- * @property {boolean} silent       no microphone, or muted
- * @property {boolean} speaking
- * @property {boolean} active
- *
  * @typedef {object} Listener
  * @property {() => void} changed
  * @property {(status: import("./protocol.js").Status) => void} status
@@ -35,12 +21,17 @@
  */
 import { Protocol } from "./protocol.js";
 import { Roster } from "./roster.js";
-import { assign, AUDIO_SLOTS, changedWishes, keyOf, slotsNeeded, wishedHeight } from "./slots.js";
+import { assign, AUDIO_SLOTS, changedWishes, slotsNeeded, wishedHeight } from "./slots.js";
+import { tilesOf } from "./tilemodel.js";
 import { ConnectionLost, ServerError } from "./wire.js";
-import { codeWords, endWords, errorWords, reasonWords } from "./words.js";
+import { codeWords, endWords, errorWords } from "./words.js";
 
-/** While the permission question is open, see and hear the others after this long; our tracks follow. */
-const DEVICES_WAIT_MS = 1_500;
+/**
+ * While devices start or the permission question is open, see and hear the others after this long; our tracks follow.
+ * 0 costs everybody who joins without a preview a second offer; a camera takes 0.3 to 0.8 s, which is how much later
+ * the first picture would come with more.
+ */
+const DEVICES_WAIT_MS = 100;
 /** A window that is being resized shall not ask for another layer at every step. */
 const RESIZE_SETTLE_MS = 250;
 /** After a refused view, unless the server says when. */
@@ -208,9 +199,14 @@ export class Call {
     return this.protocol.peer?.slots() ?? [];
   }
 
-  /** @returns {Tile[]}  the others first, I am last */
+  /** @returns {import("./tilemodel.js").Tile[]}  the others first, I am last */
   tiles() {
-    return [...(this.#manual ? this.#slotTiles() : this.#peopleTiles()), this.#selfTile()];
+    const { roster, slotStates, local, on, name } = this;
+    const waiting = this.#growing || this.#live === null;
+    return tilesOf({
+      roster, slotStates, local, on, name, waiting,
+      slots: this.slots(), assigned: this.#assigned, manual: this.#manual,
+    });
   }
 
   /** Look again at who shall be shown where, soon. */
@@ -254,7 +250,7 @@ export class Call {
     }
     if (peer !== this.protocol.peer) return;
     this.#live = peer;
-    if (!this.on.microphone) this.#say("microphone", false);
+    for (const source of DEVICES) if (!this.#usable(source) || !this.on[source]) this.#say(source, false);
     await this.#publish(); // what came while the offer was under way
     this.refresh();
   }
@@ -263,11 +259,17 @@ export class Call {
   async #addTracks(peer) {
     let needed = false;
     for (const source of DEVICES) {
-      const track = this.local[source];
-      if (!track || track.readyState === "ended" || !this.mayPublish.has(source)) continue;
-      needed = (await peer.publish(source, track)) || needed;
+      // A source without a device yet has its place in the first offer, so that it starts without a second one;
+      // Chromium also refuses simulcast in a later offer when the first had none.
+      if (this.mayPublish.has(source)) needed = (await peer.publish(source, this.#usable(source))) || needed;
     }
     return needed;
+  }
+
+  /** @param {Device} source @returns {MediaStreamTrack | null} */
+  #usable(source) {
+    const track = this.local[source];
+    return track && track.readyState !== "ended" ? track : null;
   }
 
   /** Send what we have and do not send yet. */
@@ -289,7 +291,9 @@ export class Call {
     if (tracks.camera) tracks.camera.onended = () => void this.setCamera(null);
     if (this.protocol.status === "ended") return this.#stopDevices();
     this.refresh();
-    void this.#publish();
+    void this.#publish().then(() => {
+      for (const source of DEVICES) if (this.#usable(source) && this.on[source]) this.#say(source, true);
+    });
   }
 
   /**
@@ -386,76 +390,5 @@ export class Call {
       if (!(error instanceof ServerError) || error.code === "not_found") return;
       setTimeout(() => this.#sendView(), (error.retryAfter ?? 0) * 1000 || VIEW_RETRY_MS);
     });
-  }
-
-  /** @returns {Tile[]} */
-  #peopleTiles() {
-    const mids = new Map([...this.#assigned].map(([mid, target]) => [keyOf(target), mid]));
-    /** @type {Tile[]} */
-    const tiles = [];
-    for (const { participant, tracks } of this.roster.people.values()) {
-      /** @type {Source[]} */
-      const sources = tracks.has("screen") ? ["screen", "camera"] : ["camera"];
-      for (const source of sources) {
-        const key = keyOf({ participant, source });
-        tiles.push(this.#tile(key, participant, source, mids.get(key) ?? null));
-      }
-    }
-    return tiles;
-  }
-
-  /**
-   * One tile a slot: what the server says is in it, whoever that is.
-   * @returns {Tile[]}
-   */
-  #slotTiles() {
-    return [...(this.#manual?.values() ?? [])].filter(({ show }) => show).map(({ mid, show }) => {
-      const state = this.slotStates.get(mid);
-      const wished = typeof show === "object" ? show : null;
-      const participant = state?.participant ?? wished?.participant ?? "";
-      return this.#tile(`slot/${mid}`, participant, state?.source ?? wished?.source ?? "camera", mid);
-    });
-  }
-
-  /**
-   * @param {string} key
-   * @param {string} participant
-   * @param {Source} source
-   * @param {string | null} mid
-   * @returns {Tile}
-   */
-  #tile(key, participant, source, mid) {
-    const person = this.roster.people.get(participant);
-    const state = mid === null ? undefined : this.slotStates.get(mid);
-    const track = this.slots().find((slot) => slot.mid === mid)?.track ?? null;
-    const shown = state !== undefined && state.participant === participant && state.source === source;
-    const name = person?.name ?? "";
-    return {
-      key, participant, source, mid, track, shown, self: false,
-      name: source === "screen" ? `${name} (screen)` : name,
-      words: shown ? "" : this.#whyNot(participant, source, mid, state?.reason ?? ""),
-      silent: source === "camera" && !this.roster.sends(participant, "microphone"),
-      speaking: source === "camera" && this.roster.speaking.has(participant),
-      active: source === "camera" && this.roster.active === participant,
-    };
-  }
-
-  /** @param {string} participant @param {Source} source @param {string | null} mid @param {string} reason */
-  #whyNot(participant, source, mid, reason) {
-    if (!this.roster.people.get(participant)?.tracks.has(source)) return "";
-    if (!this.roster.sends(participant, source)) return "Camera is off";
-    return mid === null && !this.#growing && this.#live ? "Not shown: too many pictures at once" : reasonWords(reason);
-  }
-
-  /** @returns {Tile} */
-  #selfTile() {
-    const { me } = this.roster;
-    const track = this.local.camera;
-    const silent = !this.local.microphone || !this.on.microphone;
-    return {
-      key: "self", participant: me, source: "camera", name: `${this.name} (you)`, self: true, mid: null, track,
-      shown: track !== null, words: "", silent, active: false,
-      speaking: !silent && this.roster.speaking.has(me),
-    };
   }
 }

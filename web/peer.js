@@ -81,9 +81,9 @@ export class Peer {
       await known.sender.replaceTrack(track);
       return false;
     }
-    if (!track) return false;
     const sendEncodings = source === "camera" ? SIMULCAST : [];
-    this.#published.set(source, this.pc.addTransceiver(track, { direction: "sendonly", sendEncodings }));
+    const what = track ?? (source === "camera" || source === "screen" ? "video" : "audio");
+    this.#published.set(source, this.pc.addTransceiver(what, { direction: "sendonly", sendEncodings }));
     return true;
   }
 

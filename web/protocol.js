@@ -82,8 +82,7 @@ export class Protocol {
 
   /** Join for the first time. Rejects with ServerError, ConnectionLost or what `grant` rejects with. */
   async start() {
-    this.#token = await this.#grant();
-    await this.#enter();
+    await this.#enter(this.#grant());
   }
 
   /**
@@ -108,14 +107,15 @@ export class Protocol {
     this.#end();
   }
 
-  async #enter() {
+  /** @param {Promise<string>} [grant]  a fresh token on its way; the socket opens meanwhile */
+  async #enter(grant = Promise.resolve(this.#token)) {
     /** @type {Socket} */
     const socket = new Socket(this.#url, {
       message: (message) => this.#received(message),
       closed: () => this.#lost(socket),
     });
     try {
-      await socket.opened;
+      [this.#token] = await Promise.all([grant, socket.opened]);
       const fields = this.#resume ? { token: this.#token, resume: this.#resume } : { token: this.#token };
       const joined = await socket.request("join", fields);
       if (joined.type !== "joined") throw new ConnectionLost("the server did not answer the join");

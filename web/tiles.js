@@ -1,7 +1,7 @@
 /**
  * The stage: one list item a tile, one video element a track.
  *
- * @typedef {import("./call.js").Tile} Tile
+ * @typedef {import("./tilemodel.js").Tile} Tile
  */
 import { icon } from "./dom.js";
 import { layout } from "./layout.js";

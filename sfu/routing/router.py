@@ -8,90 +8,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sfu import channel
 from sfu.errors import MediaFailed, Overloaded
-from sfu.routing.allocation import Choice, LayerState, choose_layer, choose_temporal
+from sfu.routing.allocation import Choice, choose_layer, choose_temporal
 from sfu.routing.commands import Commands, Row
 from sfu.routing.feedback import KeyFrameRequests
+from sfu.routing.routes import CODECS, KINDS, Layer, Peer, Slot, Track
 from sfu.routing.rows import FreeRows, RoomRows
 from sfu.routing.tables import AUDIO_SLOTS_PER_PEER, LAYERS_PER_TRACK, TRACKS_PER_PEER, Codec, Kind, Limits, Profile
 from sfu.wire.psfb import picture_loss_indication
 
 Tables = dict[str, "np.ndarray[Any, Any]"]
-
-KINDS = {"audio": Kind.AUDIO, "video": Kind.VIDEO}
-CODECS = {"opus": Codec.OPUS, "VP8": Codec.VP8}
-# A layer that sent nothing for so long is not chosen. Shorter flaps at low frame rates.
-LAYER_SILENT_S = 1.0
-
-
-@dataclass(slots=True)
-class Layer:
-    row: Row
-    rid: str
-    ssrc: int = 0
-    height: int = 0
-    packets: int = 0
-    octets: int = 0
-    moved_at: float = -1e9  # when its packet counter last rose
-    bps: int = 0
-
-
-@dataclass(slots=True)
-class Track:
-    number: int
-    row: Row
-    peer: int
-    kind: Kind
-    codec: str
-    description: channel.TrackDescription
-    layers: list[Layer]
-    muted: bool = False
-    told: tuple[tuple[str, int, int], ...] = ()
-
-    def states(self, now: float) -> list[LayerState]:
-        return [
-            LayerState(at, layer.height, layer.height > 0 and now - layer.moved_at < LAYER_SILENT_S)
-            for at, layer in enumerate(self.layers)
-        ]
-
-
-@dataclass(slots=True)
-class Slot:
-    mid: str
-    row: Row
-    peer: int
-    kind: Kind
-    description: channel.SlotDescription
-    wish: channel.SlotWish | None = None
-    wanted: Row | None = None  # the layer last asked for
-    temporal: int = 3
-    reason: str = ""
-    shown: tuple[int, int, str] = (0, 0, "")  # track, height, reason: as the node was last told
-    carried: int = 0  # the track that the kernel says it carries
-
-    @property
-    def ranked(self) -> bool:
-        """Whether the kernel fills it with who speaks; an audio slot of a pair follows its picture instead."""
-        return self.kind is Kind.AUDIO and not self.description.pair
-
-
-@dataclass(slots=True)
-class Peer:
-    number: int
-    row: Row
-    room: int
-    sender_ssrc: int
-    password: bytes = b""
-    connected: bool = False
-    tracks: dict[int, Track] = field(default_factory=dict)
-    slots: dict[str, Slot] = field(default_factory=dict)
-    silent: bool = False
 
 
 class Router:
@@ -115,8 +46,6 @@ class Router:
         self._slot_rows: dict[Row, Slot] = {}
         self.requests = KeyFrameRequests(lambda layer: int(tables["layers"]["key_frames"][layer]))
         self._levels: dict[int, list[tuple[int, int]]] = {}
-
-    # -- what the node says ---------------------------------------------------------------------------
 
     def describe(self, description: channel.Describe, now: float) -> list[channel.Event]:
         """Make the peer what its offer negotiated. Raises Overloaded or MediaFailed; then nothing has changed."""
@@ -175,8 +104,6 @@ class Router:
         self._rooms.leave(peer.room)
         return [event for event in events if getattr(event, "peer", 0) != number]
 
-    # -- what transport says --------------------------------------------------------------------------
-
     def connected(self, number: int, profile: str, keys: bytes, now: float) -> list[channel.Event]:
         """Keys are there: hand them to the kernel and start what was wished."""
         peer = self.peers.get(number)
@@ -191,8 +118,6 @@ class Router:
 
     def peer_at(self, row: Row) -> Peer | None:
         return self._peer_rows.get(row)
-
-    # -- what the kernel says -------------------------------------------------------------------------
 
     def key_frame_wanted(self, slot_row: Row, now: float) -> None:
         """PLI or FIR from a subscriber. One for a slot that shows nothing is ignored (V5 of the wire rules)."""
@@ -255,8 +180,6 @@ class Router:
         room = self._rooms.number(room_row)
         return [] if room is None else [channel.Levels(room=room, levels=tuple(speakers))]
 
-    # -- time -----------------------------------------------------------------------------------------
-
     def due_requests(self, now: float) -> None:
         """Send the PLIs that are due."""
         for layer in self.requests.due(now):
@@ -299,8 +222,6 @@ class Router:
 
     def rows_used(self) -> dict[str, int]:
         return {name: free.used for name, free in self._free.items()}
-
-    # -- inside ---------------------------------------------------------------------------------------
 
     def _check(self, description: channel.Describe) -> None:
         audio_slots = sum(slot.kind == "audio" for slot in description.slots)
@@ -434,7 +355,7 @@ class Router:
         choice: Choice = choose_layer(track.states(now), slot.wish.max_height)
         layer = track.layers[choice.layer] if choice.layer is not None else None
         self._want(slot, layer.row if layer else None, choose_temporal(slot.wish.max_fps), choice.reason, now)
-        if slot.carried != track.number:
+        if slot.carried == 0:  # else the old picture stays until the switch, and that is what is told
             events += self._shown(slot, 0, 0, "waiting_for_key_frame")
         return events
 

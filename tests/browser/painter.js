@@ -82,5 +82,18 @@
     return bins[best] > -70 ? (best * audio.sampleRate) / analyser.fftSize : null;
   }
 
-  window.stentorTest = Object.assign(window.stentorTest ?? {}, { paint, read, tone, hear });
+  // performance.now() of the first decoded picture of another that its tile shows; null before. Noted when it happens:
+  // whoever asks later must not measure his own asking.
+  let firstFrameAt = null;
+  document.addEventListener("loadeddata", ({ target }) => {
+    const look = () => {
+      if (firstFrameAt !== null || !target.dataset?.mid) return;
+      if (target.closest(".tile.shown")) firstFrameAt = performance.now();
+      else setTimeout(look, 5);
+    };
+    look();
+  }, true);
+  const firstFrame = () => firstFrameAt;
+
+  window.stentorTest = Object.assign(window.stentorTest ?? {}, { paint, read, tone, hear, firstFrame });
 })();

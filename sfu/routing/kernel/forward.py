@@ -138,10 +138,13 @@ def offer(k, s, layer, p):
     if k.peers[peer].rate_bps == 0:
         deliver(k, s, layer, p)
         return
-    if k.slots[s].kind == KIND_AUDIO or k.peers[peer].queue_head == k.peers[peer].queue_tail:
-        if credit(k, peer, k.packets[p].length) or k.slots[s].kind == KIND_AUDIO:
-            deliver(k, s, layer, p)
-            return
+    if k.slots[s].kind == KIND_AUDIO:
+        credit(k, peer, k.packets[p].length)  # audio pays and never waits
+        deliver(k, s, layer, p)
+        return
+    if k.peers[peer].queue_head == k.peers[peer].queue_tail and credit(k, peer, k.packets[p].length):
+        deliver(k, s, layer, p)
+        return
     if (k.peers[peer].queue_tail - k.peers[peer].queue_head) & MASK_32 >= QUEUE_PER_PEER:
         k.departed[DEPARTURE_QUEUE_FULL] += 1
         return

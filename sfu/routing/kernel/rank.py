@@ -121,6 +121,7 @@ def heard(k, peer, track, seat, slots):
     before: cython.int
     i: cython.int
     s: cython.longlong
+    other: cython.longlong
     rank: cython.int = 0
     if k.tracks[track].peer == peer:
         return 0
@@ -133,9 +134,9 @@ def heard(k, peer, track, seat, slots):
             if k.slots[s].wanted_layer >= 0 and k.layers[k.slots[s].wanted_layer].track == track:
                 return 0
     for before in range(seat):
-        if k.rooms[k.tracks[track].room].seats[before] >= 0:
-            if k.tracks[k.rooms[k.tracks[track].room].seats[before]].peer != peer:
-                rank += 1
+        other = k.rooms[k.tracks[track].room].seats[before]
+        if other >= 0 and k.tracks[other].peer != peer:
+            rank += 1
     return 1 if rank < slots and rank < SEATS_PER_ROOM - 1 else 0
 
 

@@ -163,10 +163,9 @@ def follow_temporal(k, s, p):
         return
     if wanted < k.slots[s].current_temporal or k.packets[p].key_frame:
         k.slots[s].current_temporal = wanted
-    elif k.packets[p].temporal_sync and k.packets[p].temporal <= wanted:
+    elif k.packets[p].temporal_sync and k.slots[s].current_temporal < k.packets[p].temporal <= wanted:
         # A sync frame needs only layer 0, so everything up to its layer can follow from here.
-        if k.packets[p].temporal > k.slots[s].current_temporal:
-            k.slots[s].current_temporal = k.packets[p].temporal
+        k.slots[s].current_temporal = k.packets[p].temporal
 
 
 def leave_out(k, s, p):

@@ -46,7 +46,9 @@ cdef class Session:
         """The packet protected under this 48-bit index."""
         cdef int n = self.load(packet)
         n = st_seal_rtp(&self.srtp.rtp_out, self.buffer, self.rtp_header(n), n, index)
-        return None if n < 0 else self.buffer[:n]
+        if n < 0:
+            raise ValueError("libcrypto did not seal the packet")
+        return self.buffer[:n]
 
     def open_rtp(self, bytes packet, uint64_t index):
         """The packet in clear, None when its tag is wrong."""
@@ -57,7 +59,9 @@ cdef class Session:
     def seal_rtcp(self, bytes packet):
         """The compound packet protected under the next SRTCP index."""
         cdef int n = st_seal_rtcp(&self.srtp, self.buffer, self.load(packet))
-        return None if n < 0 else self.buffer[:n]
+        if n < 0:
+            raise ValueError("too short for RTCP, or the 2^31 indexes of this key are used up")
+        return self.buffer[:n]
 
     def open_rtcp(self, bytes packet):
         """The compound packet in clear; None when its tag is wrong or it was seen before."""

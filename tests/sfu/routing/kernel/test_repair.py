@@ -30,7 +30,9 @@ def nack(kernel: Compiled, sequences: list[int], slot: int = 0) -> list[Delivere
     return kernel.delivered()
 
 
-def send_frames(kernel: Compiled, publisher: Publisher, layer: int, count: int, *, key: bool = False) -> list[Delivered]:
+def send_frames(
+    kernel: Compiled, publisher: Publisher, layer: int, count: int, *, key: bool = False
+) -> list[Delivered]:
     for number in range(count):
         kernel.send(publisher.frame(layer, key=key and number == 0), 33_000)
     return kernel.delivered()
@@ -144,7 +146,9 @@ def test_a_packet_and_its_repair_both_arriving_leave_once(kernel: Compiled) -> N
     assert kernel.arrived(Arrival.DUPLICATE) == 1
 
 
-def repair(kernel: Compiled, media: Media, index: int, *, rid: bytes | None = None, payload: bytes | None = None) -> None:
+def repair(
+    kernel: Compiled, media: Media, index: int, *, rid: bytes | None = None, payload: bytes | None = None
+) -> None:
     """The publisher repairs a packet on the RTX stream of its layer."""
     payload = (media.index & 0xFFFF).to_bytes(2, "big") + vp8_payload(media) if payload is None else payload
     elements = [(MID, b"v"), (11, b"%d" % media.layer if rid is None else rid)]

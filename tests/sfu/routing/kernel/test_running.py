@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -72,7 +73,7 @@ def watched_stream(packets: int, interval_us: int) -> Iterator[tuple[Compiled, s
 
 def stamped(viewer: socket.socket) -> list[tuple[int, bytes]]:
     """(the kernel's receive stamp in microseconds, datagram) of media, as they came."""
-    found = []
+    found: list[tuple[int, bytes]] = []
     while True:
         try:
             datagram, control, _, _ = viewer.recvmsg(2048, 128)
@@ -87,13 +88,18 @@ def test_media_flows_while_python_holds_the_gil_for_a_second() -> None:
     with watched_stream(packets=400, interval_us=5000) as (rig, sender):
         viewer = rig.viewers[0].socket
         found: list[tuple[int, bytes]] = []
-        until(lambda: bool(found.extend(stamped(viewer)) or len(found) > 20), "the first packets")
+
+        def came(count: int) -> bool:
+            found.extend(stamped(viewer))
+            return len(found) >= count
+
+        until(lambda: came(20), "the first packets")
         forwarded_before = rig.departed(tables.Departure.SENT)
         ctypes.PyDLL(None).usleep(1_000_000)
         during = rig.departed(tables.Departure.SENT) - forwarded_before
         sender.wait(DEADLINE_S)
-        until(lambda: bool(found.extend(stamped(viewer)) or len(found) >= 400), "every packet that was sent")
-    gaps_us = [after - before for (before, _), (after, _) in zip(found, found[1:], strict=False)]
+        until(lambda: came(400), "every packet that was sent")
+    gaps_us = [after - before for (before, _), (after, _) in pairwise(found)]
     assert during > 150, "hardly anything was forwarded while the GIL was held"
     assert len(found) == 400
     assert max(gaps_us) < 50_000, f"a gap of {max(gaps_us) / 1000:.0f} ms"
@@ -110,7 +116,8 @@ def test_no_python_object_stays_behind_after_100_000_packets() -> None:
             for index in range(begin, begin + 50):
                 packet = plain[:2] + (index & 0xFFFF).to_bytes(2, "big") + plain[4:]
                 rig.send_datagram(rig.publisher.srtp.seal_rtp(packet, index))
-            until(lambda: int(received[Counter.RECEIVED_PACKETS]) >= begin + 50, f"packet {begin + 50}")
+            end = begin + 50
+            until(lambda end=end: int(received[Counter.RECEIVED_PACKETS]) >= end, f"packet {end}")  # type: ignore[misc]
             rig.kernel.take_events()
 
     try:
@@ -205,7 +212,7 @@ class Crowd:
         """Take the kernel's events: a row is retired once, after it was dropped."""
         for kind, row, _, drop, generation, *_ in self.rig.kernel.take_events(4096):
             if kind == Event.RETIRED:
-                gone = (DROPS[drop], Row(row, generation))
+                gone = (DROPS[Command(drop)], Row(row, generation))
                 assert gone in self.dropped and gone not in self.retired
                 self.retired.add(gone)
                 assert self.free[gone[0]].retire(gone[1])
@@ -242,7 +249,15 @@ def test_100_000_random_joins_switches_and_leaves_leave_nothing_behind() -> None
                 if step % 8 == 0:
                     layer = draw.randrange(2)
                     key = draw.random() < 0.2
-                    media = Media(layer, index[layer], index[layer] * 90, index[layer] & 0x7FFF, 1, draw.randrange(3) * (not key), key)
+                    media = Media(
+                        layer,
+                        index[layer],
+                        index[layer] * 90,
+                        index[layer] & 0x7FFF,
+                        1,
+                        draw.randrange(3) * (not key),
+                        key,
+                    )
                     rig.send_datagram(rig.publisher.srtp.seal_rtp(rig.packet(media), media.index))
                     index[layer] += 1
                 if step % 64 == 0:
