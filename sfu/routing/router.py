@@ -135,6 +135,8 @@ class Router:
             return []  # it crossed the wish for nothing, which the kernel has carried out since
         track, layer = found
         slot.carried = track.number
+        if slot.reason == "waiting_for_source":
+            slot.reason = ""
         if slot.wanted == layer_row:
             self.requests.cancel(slot.row.row)
         return self._shown(slot, track.number, layer.height, slot.reason)
