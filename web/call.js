@@ -250,8 +250,12 @@ export class Call {
     }
     if (peer !== this.protocol.peer) return;
     this.#live = peer;
-    for (const source of DEVICES) if (!this.#usable(source) || !this.on[source]) this.#say(source, false);
     await this.#publish(); // what came while the offer was under way
+    // What is off is said once the devices are known: a camera that takes a second to start is not off.
+    void this.#devicesReady.then(() => {
+      if (peer !== this.#live) return;
+      for (const source of DEVICES) if (!this.#usable(source) || !this.on[source]) this.#say(source, false);
+    });
     this.refresh();
   }
 
@@ -291,9 +295,7 @@ export class Call {
     if (tracks.camera) tracks.camera.onended = () => void this.setCamera(null);
     if (this.protocol.status === "ended") return this.#stopDevices();
     this.refresh();
-    void this.#publish().then(() => {
-      for (const source of DEVICES) if (this.#usable(source) && this.on[source]) this.#say(source, true);
-    });
+    void this.#publish();
   }
 
   /**
