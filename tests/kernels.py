@@ -152,10 +152,17 @@ class Compiled:
     """The real kernel: `layers` simulcast layers of one video track, and one viewer with one slot each."""
 
     def __init__(
-        self, layers: int, slots: int, *, first_index: int = 100, profile: int = 1, audio: bool = False
+        self,
+        layers: int,
+        slots: int,
+        *,
+        first_index: int = 100,
+        profile: int = 1,
+        audio: bool = False,
+        address: str = "127.0.0.1",
     ) -> None:
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.server.bind(("127.0.0.1", 0))
+        self.server.bind((address, 0))
         self.server.setblocking(False)
         self.kernel = Kernel(LIMITS, [self.server.fileno()])
         self.commands = Commands(self.kernel)
@@ -224,7 +231,7 @@ class Compiled:
         self.step(elapsed_us)
 
     def send_datagram(self, datagram: bytes) -> None:
-        self.publisher.socket.sendto(datagram, self.server.getsockname())
+        self.publisher.socket.sendto(datagram, ("127.0.0.1", self.server.getsockname()[1]))
 
     def delivered(self) -> list[Delivered]:
         """What came to each viewer since the last call, slot by slot, as it came."""

@@ -138,6 +138,7 @@ cdef int set_path(Core* core, CommandRow* c) noexcept nogil:
         k.buckets[path.hash % BUCKETS] = c.row
     if c.numbers[3] or k.peers[peer].path < 0:
         k.peers[peer].path = c.row
+        k.peers[peer].error_since_us = k.peers[peer].paused_until_us = 0
     k.peers[peer].received_at_us = k.now_us
     return 0
 

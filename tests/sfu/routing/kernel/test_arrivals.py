@@ -14,6 +14,8 @@ from sfu.routing.tables import Arrival, Counter, Event
 from sfu.wire.stun import binding_request, integrity_ok, parse
 from tests.kernels import MID, RID, TWCC, VIDEO_PT, Compiled, Media, rtp, vp8_payload
 
+pytestmark = pytest.mark.asan
+
 FRAME = Media(0, 100, 3000, 7, 3, 0, True, True, True, b"first")
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.kernels import Compiled, Delivered, Interpreted, Media
 
+pytestmark = pytest.mark.asan
+
 FIRST = 100
 FRESH_US = 300_000
 

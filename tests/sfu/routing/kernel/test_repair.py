@@ -11,6 +11,8 @@ from sfu.routing.tables import Arrival, Counter, Departure
 from tests.kernels import MID, RTX_PT, Compiled, Delivered, Media, rtp, vp8_payload
 from tests.sfu.routing.kernel.test_forward_model import Publisher
 
+pytestmark = pytest.mark.asan
+
 
 @pytest.fixture
 def kernel() -> Iterator[Compiled]:
