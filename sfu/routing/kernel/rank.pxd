@@ -2,6 +2,7 @@ from sfu.routing.kernel.tables cimport State
 
 cdef int hear(State* k, long long track, long long p) noexcept nogil
 cdef int release(State* k, long long room) noexcept nogil
+cdef void close_ranks(State* k, long long room) noexcept nogil
 cdef int take_seat(State* k, long long track, long long room) noexcept nogil
 cdef int challenge(State* k, long long track, long long room) noexcept nogil
 cdef void swap(State* k, long long room, int a, int b) noexcept nogil

@@ -102,11 +102,17 @@ def release(k, room):
             k.rooms[room].seats[seat] = -1
             changed = 1
     if changed:
-        for seat in range(SEATS_PER_ROOM - 1):
-            if k.rooms[room].seats[seat] < 0:
-                swap(k, room, seat, SEATS_PER_ROOM - 1)
-                break
+        close_ranks(k, room)
     return changed
+
+
+def close_ranks(k, room):
+    """The holder of the last seat, who is not heard by all, moves up to a free one."""
+    seat: cython.int
+    for seat in range(SEATS_PER_ROOM - 1):
+        if k.rooms[room].seats[seat] < 0:
+            swap(k, room, seat, SEATS_PER_ROOM - 1)
+            return
 
 
 def unseat(k, track):
@@ -114,6 +120,7 @@ def unseat(k, track):
     if k.tracks[track].seat >= 0:
         k.rooms[k.tracks[track].room].seats[k.tracks[track].seat] = -1
         k.tracks[track].seat = -1
+        close_ranks(k, k.tracks[track].room)
 
 
 def heard(k, peer, track, seat, slots):
@@ -141,14 +148,22 @@ def heard(k, peer, track, seat, slots):
 
 
 def free_slot(k, peer):
-    """The number of a ranked slot of this peer that carries nothing, -1 when there is none."""
+    """The number of the ranked slot of this peer that has been silent longest, -1 when none is free.
+
+    The longest, so that the packets before a first loud one still fit behind what the slot sent last (rule A3).
+    """
     i: cython.int
+    found: cython.int = -1
     s: cython.longlong
+    oldest: cython.longlong = 0
     for i in range(AUDIO_SLOTS_PER_PEER):
         s = k.peers[peer].audio_slots[i]
-        if s >= 0 and k.slots[s].ranked and k.slots[s].current_layer < 0 and k.slots[s].wanted_layer < 0:
-            return i
-    return -1
+        if s < 0 or not k.slots[s].ranked or k.slots[s].current_layer >= 0 or k.slots[s].wanted_layer >= 0:
+            continue
+        if found < 0 or k.slots[s].last_arrival_us < oldest:
+            found = i
+            oldest = k.slots[s].last_arrival_us
+    return found
 
 
 def assign(k, peer):
