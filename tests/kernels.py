@@ -277,7 +277,7 @@ class Interpreted:
                 "previous_wanted",
             ):
                 setattr(row, field, -1)
-            row.dropped_picture = -1
+            row.dropped_picture = row.last_layer = -1
             row.last_index, row.last_picture, row.last_tl0 = first_index, 0, 0
             row.clock_rate, row.timestamp_base, row.ssrc, row.payload_type = 90000, 1 << 31, 1000 + slot, 100
             row.wanted_temporal = row.current_temporal = 3

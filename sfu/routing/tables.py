@@ -246,6 +246,7 @@ TRACK = np.dtype(
         ("rtx_payload_type", "u1"),
         ("layer_count", "u1"),
         ("nack", "u1"),
+        ("fresh", "u1"),  # took a seat just now: nobody has heard him before
         ("mid_length", "u1"),
         ("mid", "u1", (16,)),
     ],
@@ -334,6 +335,7 @@ SLOT = np.dtype(
         ("wanted_layer", "i4"),
         ("wanted_generation", "u4"),
         ("next_of_peer", "i4"),
+        ("last_layer", "i4"),  # the layer of the newest segment, also after the slot was freed
         ("next_current", "i4"),
         ("previous_current", "i4"),
         ("next_wanted", "i4"),

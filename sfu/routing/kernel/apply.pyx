@@ -244,7 +244,7 @@ cdef int add_slot(Core* core, CommandRow* c) noexcept nogil:
     s.generation = c.generation
     s.peer = peer
     s.current_layer = s.wanted_layer = s.next_current = s.previous_current = s.next_wanted = s.previous_wanted = -1
-    s.dropped_picture = -1
+    s.dropped_picture = s.last_layer = -1
     s.kind = c.numbers[2]
     s.codec = c.numbers[3]
     s.payload_type = c.numbers[4]

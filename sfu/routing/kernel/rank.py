@@ -44,6 +44,7 @@ def take_seat(k, track, room):
         if k.rooms[room].seats[seat] < 0:
             k.rooms[room].seats[seat] = track
             k.tracks[track].seat = seat
+            k.tracks[track].fresh = 1
             k.tracks[track].louder_since_us = 0
             return 1
     return 0
@@ -74,6 +75,7 @@ def challenge(k, track, room):
         k.tracks[k.rooms[room].seats[last]].seat = -1
         k.rooms[room].seats[last] = track
         k.tracks[track].seat = last
+        k.tracks[track].fresh = 1
     swap(k, room, quietest, last)
     return 1
 
@@ -147,10 +149,11 @@ def heard(k, peer, track, seat, slots):
     return 1 if rank < slots and rank < SEATS_PER_ROOM - 1 else 0
 
 
-def free_slot(k, peer):
-    """The number of the ranked slot of this peer that has been silent longest, -1 when none is free.
+def free_slot(k, peer, layer):
+    """The number of a free ranked slot of this peer for this layer, -1 when none is free.
 
-    The longest, so that the packets before a first loud one still fit behind what the slot sent last (rule A3).
+    The one that carried it last, else the one that has been silent longest, so that the packets before a
+    first loud one still fit behind what the slot sent last (rule A3).
     """
     i: cython.int
     found: cython.int = -1
@@ -160,6 +163,8 @@ def free_slot(k, peer):
         s = k.peers[peer].audio_slots[i]
         if s < 0 or not k.slots[s].ranked or k.slots[s].current_layer >= 0 or k.slots[s].wanted_layer >= 0:
             continue
+        if k.slots[s].last_layer == layer:
+            return i
         if found < 0 or k.slots[s].last_arrival_us < oldest:
             found = i
             oldest = k.slots[s].last_arrival_us
@@ -176,6 +181,7 @@ def assign(k, peer):
     s: cython.longlong
     layer: cython.longlong
     track: cython.longlong
+    first: cython.longlong
     for i in range(AUDIO_SLOTS_PER_PEER):
         s = k.peers[peer].audio_slots[i]
         if s >= 0 and k.slots[s].ranked:
@@ -200,18 +206,27 @@ def assign(k, peer):
         track = k.rooms[room].seats[seat]
         if track < 0 or present >> seat & 1 or not heard(k, peer, track, seat, slots):
             continue
-        i = free_slot(k, peer)
         layer = k.tracks[track].layers[0]
+        i = free_slot(k, peer, layer)
         if i < 0 or layer < 0:
             continue
         s = k.peers[peer].audio_slots[i]
         want(k, s, layer, 0)
-        catch_up(k, s, layer, k.layers[layer].newest - PREROLL)
+        # Who only changed seats may have been heard a moment ago: he goes on with his next packet, nothing is said twice.
+        if k.tracks[track].fresh:
+            first = k.layers[layer].newest - PREROLL
+            if k.slots[s].last_layer == layer and k.slots[s].last_source >= first:
+                first = k.slots[s].last_source + 1
+            catch_up(k, s, layer, first)
 
 
 def assign_all(k, room):
     """Assign every peer of the room."""
     peer: cython.longlong = k.rooms[room].first_peer
+    seat: cython.int
     while peer >= 0:
         assign(k, peer)
         peer = k.peers[peer].next_peer
+    for seat in range(SEATS_PER_ROOM):
+        if k.rooms[room].seats[seat] >= 0:
+            k.tracks[k.rooms[room].seats[seat]].fresh = 0

@@ -142,7 +142,7 @@ def switch(k, s, layer, p):
         elif ahead < 1:
             ahead = 1  # always forward; a step back would freeze the picture
         out = k.slots[s].last_timestamp + ahead
-    k.slots[s].current_layer = layer
+    k.slots[s].current_layer = k.slots[s].last_layer = layer
     k.slots[s].segment_start = k.packets[p].index
     k.slots[s].last_source = k.packets[p].index - 1
     k.slots[s].timestamp_offset = (out - timestamp) & MASK_32

@@ -85,6 +85,7 @@ ctypedef struct TrackRow:
     uint8_t rtx_payload_type
     uint8_t layer_count
     uint8_t nack
+    uint8_t fresh
     uint8_t mid_length
     uint8_t mid[16]
 
@@ -165,6 +166,7 @@ ctypedef struct SlotRow:
     int32_t wanted_layer
     uint32_t wanted_generation
     int32_t next_of_peer
+    int32_t last_layer
     int32_t next_current
     int32_t previous_current
     int32_t next_wanted

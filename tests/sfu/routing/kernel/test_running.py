@@ -172,6 +172,9 @@ class Crowd:
     def join(self) -> None:
         if not self.idle:
             return self.leave()
+        while min(rows.free for rows in self.free.values()) == 0:  # the kernel is behind with retiring
+            self.rig.commands.drain()
+            self.hear()
         self.joins += 1
         port = self.idle.pop(self.draw.randrange(len(self.idle)))
         key, other = self.joins.to_bytes(16, "big"), (self.joins + (1 << 64)).to_bytes(16, "big")
