@@ -212,7 +212,7 @@ def assign(k, peer):
             continue
         s = k.peers[peer].audio_slots[i]
         want(k, s, layer, 0)
-        # Who only changed seats may have been heard a moment ago: he goes on with his next packet, nothing is said twice.
+        # Who only changed seats may have been heard a moment ago: he goes on with his next packet.
         if k.tracks[track].fresh:
             first = k.layers[layer].newest - PREROLL
             if k.slots[s].last_layer == layer and k.slots[s].last_source >= first:

@@ -1,4 +1,4 @@
-"""The pacer row: rate 0 sends now; with a rate packets wait as references, in order, and are numbered when they leave."""
+"""The pacer row: rate 0 sends now; with a rate packets wait as references, in order, numbered when they leave."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_full_queue_drops_and_every_pair_has_one_end(kernel: Compiled) -> None
     pace(kernel, 0, 0)
     kernel.step(1000)
     left = kernel.departed(Departure.SENT) - 120 + kernel.departed(Departure.QUEUE_STALE)
-    assert left == at_once + queued, "with the rate gone the queue is emptied, and what left the ring is said to be stale"
+    assert left == at_once + queued, "with the rate gone the queue is emptied; what left the ring is stale"
 
 
 def test_references_of_a_viewer_who_left_are_stale(kernel: Compiled) -> None:
