@@ -272,14 +272,16 @@ class Worker:
         path = Path(fact.socket, *sockaddr.unpack(fact.address))
         checked = self._handshakes.ice.receive(fact.data, path, now)
         self._handshakes.count(checked.verdict)
+        peer = self._router.peers.get(checked.peer) if checked.peer is not None else None
+        moved = peer is not None and (checked.new_path or checked.nominated)
+        if peer is not None and moved:
+            self._know_path(peer.number, peer.row, path, nominated=checked.nominated)
+            # Before the answer leaves: what the peer sends on hearing it must find the path known.
+            self._commands.drain()
         for datagram in checked.send:
             self._send_datagram(path, datagram)
-        peer = self._router.peers.get(checked.peer) if checked.peer is not None else None
-        if peer is None or not (checked.new_path or checked.nominated):
-            return []
-        self._know_path(peer.number, peer.row, path, nominated=checked.nominated)
-        step = self._handshakes.path_known(peer.number, path, now)
-        if step is not None:
+        step = self._handshakes.path_known(peer.number, path, now) if peer is not None and moved else None
+        if peer is not None and step is not None:
             self._after_handshake(peer.number, step, now)
         return []
 

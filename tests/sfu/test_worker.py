@@ -99,7 +99,15 @@ class Rig:
                     return step.keys
                 if step.failed is not None or step.closed:
                     return None
-                step = session.receive(await loop.sock_recv(self.client, 2048), time.monotonic())
+                try:
+                    datagram = await asyncio.wait_for(loop.sock_recv(self.client, 2048), 0.2)
+                except TimeoutError:
+                    step = session.handle_timeout(time.monotonic())
+                    continue
+                if 20 <= datagram[0] < 64:  # a late answer to a check may stand before it
+                    step = session.receive(datagram, time.monotonic())
+                else:
+                    step = DtlsStep()
 
 
 @contextlib.asynccontextmanager

@@ -118,6 +118,8 @@ cdef int read_socket(Core* core, int socket) noexcept nogil:
         flush_run(core)
         flush(core)
         count += n
+        # A path that Python made for the first check must be known before the ClientHello behind it is looked at.
+        apply_commands(core)
         if n < ST_BURST:
             break
     return count
