@@ -104,10 +104,8 @@ class Rig:
                 except TimeoutError:
                     step = session.handle_timeout(time.monotonic())
                     continue
-                if 20 <= datagram[0] < 64:  # a late answer to a check may stand before it
-                    step = session.receive(datagram, time.monotonic())
-                else:
-                    step = DtlsStep()
+                is_dtls = 20 <= datagram[0] < 64  # a late answer to a check may stand before it
+                step = session.receive(datagram, time.monotonic()) if is_dtls else DtlsStep()
 
 
 @contextlib.asynccontextmanager
