@@ -250,13 +250,14 @@ def encode(message: Command | Event) -> bytes:
 
 async def _read(reader: asyncio.StreamReader) -> bytes | None:
     """The next body; None when the other side has closed between two messages."""
+    length = 0
     try:
         length = int.from_bytes(await reader.readexactly(4), "big")
         if length > MESSAGE_BYTES_MAX:
             raise ChannelError(f"a message of {length} bytes is over the limit of {MESSAGE_BYTES_MAX}")
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError as error:
-        if error.partial:
+        if length or error.partial:
             raise ChannelError("the channel was closed in the middle of a message") from error
         return None
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""A real worker process behind its channel: what it answers on the network, and how it ends."""
+"""A real worker process over its channel, with a client of it on loopback UDP: STUN, DTLS, paths, ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -16,211 +15,353 @@ import pytest
 
 from sfu import channel
 from sfu.config import WorkerConfig
-from sfu.transport.dtls import Certificate, DtlsContext, DtlsSession, DtlsStep, SrtpKeys
-from sfu.wire.stun import binding_request, integrity_ok, parse
+from sfu.wire import stun
+from tests.sfu.transport.test_dtls import THEIRS, PlainPeer
 
-TIMEOUT_S = 20.0
-MINE = Certificate.generate(time.time())
-Wanted = TypeVar("Wanted")
+WITHIN_S = 5.0
+PASSWORD = b"our password of this peer"
+Kind = TypeVar("Kind", bound=channel.Event)
 
 
-class Rig:
-    """The node's end of a worker, and a client's socket on loopback."""
+class Client:
+    """One UDP socket of a peer: sends datagrams to the worker and keeps what comes back, in order."""
 
-    def __init__(self, process: asyncio.subprocess.Process, own: socket.socket) -> None:
+    def __init__(self, server: tuple[str, int]) -> None:
+        self.server = server
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect(server)
+        self.address: tuple[str, int] = self.socket.getsockname()
+
+    async def send(self, datagram: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, datagram)
+
+    async def receive(self) -> bytes:
+        async with asyncio.timeout(WITHIN_S):
+            return await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+
+    async def check(self, peer: int = 1, *, password: bytes = PASSWORD, nominate: bool = False) -> stun.Message:
+        """A connectivity check and its answer."""
+        request = stun.binding_request(
+            os.urandom(12), f"ours{peer}:theirs", password, use_candidate=nominate, controlling=7
+        )
+        await self.send(request)
+        return stun.parse(await self.receive())
+
+    async def shake_hands(self, peer: PlainPeer) -> None:
+        """Carry DTLS datagrams until the client has nothing to wait for."""
+        for datagram in peer.receive():
+            await self.send(datagram)
+        while not peer.done:
+            for answer in peer.receive(await self.receive()):
+                await self.send(answer)
+
+
+class Process:
+    """A worker process and the node's end of its channel."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.process = process
-        self.own = own
-        self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.client.bind(("127.0.0.1", 0))
-        self.client.setblocking(False)
-        self.requests = 0
-        self.server = ("127.0.0.1", 0)
+        self.reader = reader
+        self.writer = writer
+        self.heard: list[channel.Event] = []
+        self.clients: list[Client] = []
+        self.server = ("", 0)
+        self._request = 100
 
-    async def start(self) -> None:
-        self.reader, self.writer = await asyncio.open_unix_connection(sock=self.own)
-        self.ready = await self.event(channel.WorkerReady)
-        self.server = self.ready.addresses[0]
-
-    def say(self, command: channel.Command) -> None:
+    def send(self, command: channel.Command) -> None:
         self.writer.write(channel.encode(command))
 
-    async def event(self, kind: type[Wanted]) -> Wanted:
-        """The next event of this kind; others are passed over."""
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                event = await channel.read_event(self.reader)
-                assert event is not None, "the worker closed the channel"
+    async def hear(self, kind: type[Kind]) -> Kind:
+        """The next event of that kind; what comes before it is kept in `heard`."""
+        async with asyncio.timeout(WITHIN_S):
+            while (event := await channel.read_event(self.reader)) is not None:
                 if isinstance(event, kind):
                     return event
+                self.heard.append(event)
+        raise AssertionError(f"the channel ended before {kind.__name__}")
 
-    async def describe(self, peer: int = 1, fingerprint: channel.Fingerprint = MINE.fingerprint) -> None:
-        self.requests += 1
-        self.say(
-            channel.Describe(
-                request=self.requests, peer=peer, room=1,
-                ice=channel.IceParameters(f"ours{peer}", "p" * 24, "theirs", "q" * 24),
-                fingerprints=(fingerprint,), dtls_server=True, extensions=channel.Extensions(mid=4),
-                tracks=(channel.TrackDescription(10 * peer, "0", "video", "VP8", 96, 90000),),
-                slots=(channel.SlotDescription("1", "video", "VP8", 96, 90000, 1000 + peer),),
-            )
-        )  # fmt: skip
-        assert (await self.event(channel.Done)).request == self.requests
+    async def describe(self, peer: int = 1, **fields: object) -> None:
+        self._request += 1
+        self.send(description(self._request, peer, **fields))
+        assert (await self.hear(channel.Done)).request == self._request
 
     async def counters(self) -> channel.Counters:
-        self.requests += 1
-        self.say(channel.Snapshot(request=self.requests))
-        return await self.event(channel.Counters)
+        self._request += 1
+        self.send(channel.Snapshot(request=self._request))
+        return await self.hear(channel.Counters)
 
-    def check(self, *, password: bytes = b"p" * 24, nominate: bool = True, ufrag: str = "ours1") -> bytes:
-        return binding_request(
-            os.urandom(12), f"{ufrag}:theirs", password, use_candidate=nominate, priority=1, controlling=7
-        )
+    def client(self) -> Client:
+        self.clients.append(Client(self.server))
+        return self.clients[-1]
 
-    async def ask(self, datagram: bytes, client: socket.socket | None = None) -> bytes:
-        """Send until an answer comes, as a client does."""
-        client = client or self.client
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                client.sendto(datagram, self.server)
-                with contextlib.suppress(TimeoutError):
-                    return await asyncio.wait_for(loop.sock_recv(client, 2048), 1)
-
-    async def handshake(self) -> SrtpKeys | None:
-        """As DTLS client to the end; our keys, or None when the server gave up."""
-        session = DtlsSession(DtlsContext(MINE), (self.ready.fingerprint,), server=False)
-        loop = asyncio.get_running_loop()
-        step: DtlsStep = session.start(time.monotonic())
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                for datagram in step.send:
-                    self.client.sendto(datagram, self.server)
-                if step.keys is not None:
-                    return step.keys
-                if step.failed is not None or step.closed:
-                    return None
-                try:
-                    datagram = await asyncio.wait_for(loop.sock_recv(self.client, 2048), 0.2)
-                except TimeoutError:
-                    step = session.handle_timeout(time.monotonic())
-                    continue
-                is_dtls = 20 <= datagram[0] < 64  # a late answer to a check may stand before it
-                step = session.receive(datagram, time.monotonic()) if is_dtls else DtlsStep()
+    async def ended(self) -> tuple[int, str]:
+        """Exit status and log."""
+        async with asyncio.timeout(WITHIN_S):
+            _, errors = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, errors.decode()
 
 
 @contextlib.asynccontextmanager
-async def worker() -> AsyncIterator[Rig]:
-    ours, theirs = socket.socketpair()
-    config = WorkerConfig(number=0, addresses=("127.0.0.1",), port=0)
+async def started() -> AsyncIterator[Process]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    config = WorkerConfig(number=3, addresses=("127.0.0.1",), port=0)
+    arguments = ("--channel-fd", str(theirs.fileno()), "--config", msgspec.json.encode(config).decode())
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sfu.worker", "--channel-fd", str(theirs.fileno()),
-        "--config", msgspec.json.encode(config).decode(), pass_fds=[theirs.fileno()],
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable, "-m", "sfu.worker", *arguments, pass_fds=(theirs.fileno(),), stderr=asyncio.subprocess.PIPE
+    )
     theirs.close()
-    rig = Rig(process, ours)
+    one = Process(process, *await asyncio.open_unix_connection(sock=ours))
     try:
-        await rig.start()
-        yield rig
+        yield one
     finally:
+        for client in one.clients:
+            client.socket.close()
+        one.writer.close()
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
-        rig.client.close()
-        rig.writer.close()
+            process.kill()
+        await process.communicate()
 
 
-async def test_the_first_check_is_answered_by_python_and_the_next_by_the_kernel() -> None:
-    async with worker() as rig:
-        await rig.describe()
-        for _ in range(2):
-            answer = await rig.ask(rig.check())
-            assert integrity_ok(answer, b"p" * 24)
-            assert parse(answer).mapped == rig.client.getsockname()
-        arrivals = (await rig.counters()).arrivals
-        assert arrivals["HANDED_UP"] >= 1 and arrivals["STUN_ANSWERED"] >= 1
+@pytest.fixture
+async def worker() -> AsyncIterator[Process]:
+    async with started() as one:
+        async with asyncio.timeout(20):  # the imports, on a busy machine
+            ready = await channel.read_event(one.reader)
+        assert isinstance(ready, channel.WorkerReady)
+        assert (ready.worker, ready.pid) == (3, one.process.pid)
+        assert ready.fingerprint.algorithm == "sha-256"
+        ((address, port),) = ready.addresses
+        assert (address, port > 0) == ("127.0.0.1", True)
+        one.server = (address, port)
+        yield one
 
 
-async def test_wrong_integrity_gets_a_refusal_and_an_unknown_ufrag_gets_nothing() -> None:
-    async with worker() as rig:
-        await rig.describe()
-        refusal = parse(await rig.ask(rig.check(password=b"w" * 24)))
-        assert refusal.error is not None and refusal.error[0] == 401
-        rig.client.sendto(rig.check(ufrag="nobody"), rig.server)
-        rig.client.sendto(bytes([22, 254, 253]) + bytes(60), rig.server)  # DTLS from an address that passed no check
-        answer = await rig.ask(rig.check())
-        assert integrity_ok(answer, b"p" * 24), "something else was answered"
-        counters = await rig.counters()
-        assert counters.arrivals["UNKNOWN_PATH"] == 1
-        assert counters.counters["stun_unknown_ufrag"] == 1 and counters.counters["stun_bad_integrity"] == 1
+def description(request: int, peer: int, **fields: object) -> channel.Describe:
+    slot = channel.SlotDescription(mid="v", kind="video", codec="VP8", payload_type=96, clock_rate=90000, ssrc=4242)
+    values: dict[str, object] = {
+        "request": request,
+        "peer": peer,
+        "room": 5,
+        "ice": channel.IceParameters(f"ours{peer}", PASSWORD.decode(), "theirs", "their password"),
+        "fingerprints": (THEIRS.fingerprint,),
+        "dtls_server": True,
+        "extensions": channel.Extensions(mid=1),
+        "slots": (slot,),
+        **fields,
+    }
+    return msgspec.convert(values, channel.Describe)
 
 
-async def test_a_handshake_gives_keys_and_says_connected() -> None:
-    async with worker() as rig:
-        await rig.describe()
-        await rig.ask(rig.check())
-        keys = await rig.handshake()
-        assert keys is not None and keys.profile == "AEAD_AES_128_GCM"
-        assert (await rig.event(channel.PeerConnected)).peer == 1
+# -- STUN ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_peer_with_another_certificate_than_offered_is_failed_with_words() -> None:
-    async with worker() as rig:
-        await rig.describe(fingerprint=Certificate.generate(time.time()).fingerprint)
-        await rig.ask(rig.check())
-        task = asyncio.create_task(rig.handshake())
-        failed = await rig.event(channel.PeerFailed)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert failed.code == "media_failed" and "fingerprint" in failed.reason
+async def test_the_first_check_of_a_path_is_answered_with_the_address_it_came_from(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    answer = await client.check()
+    assert (answer.class_, answer.mapped) == (stun.SUCCESS, client.address)
+    counters = await worker.counters()
+    assert counters.arrivals["HANDED_UP"] == 1
+    assert counters.counters["stun_answered"] == 1
 
 
-async def test_a_peer_that_moves_is_answered_at_his_new_address() -> None:
-    async with worker() as rig:
-        await rig.describe()
-        await rig.ask(rig.check())
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
-            second.bind(("127.0.0.1", 0))
-            second.setblocking(False)
-            answer = await rig.ask(rig.check(), second)
-            assert parse(answer).mapped == second.getsockname()
+async def test_a_known_path_is_answered_by_the_kernel(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    await client.check()
+    await worker.counters()  # commands are applied in order: the path is in the kernel now
+    answer = await client.check()
+    assert (answer.class_, answer.mapped) == (stun.SUCCESS, client.address)
+    arrivals = (await worker.counters()).arrivals
+    assert (arrivals["HANDED_UP"], arrivals["STUN_ANSWERED"]) == (1, 1)
 
 
-async def test_rows_are_free_again_after_close() -> None:
-    async with worker() as rig:
-        for peer in range(1, 21):
-            await rig.describe(peer)
-        assert (await rig.counters()).rows["peers"] == 20
-        for peer in range(1, 21):
-            rig.say(channel.Close(peer=peer))
-            rig.say(channel.Close(peer=peer))  # a second one is harmless
-        async with asyncio.timeout(TIMEOUT_S):
-            while any((await rig.counters()).rows.values()):
-                pass
+async def test_a_wrong_password_is_refused_and_makes_no_path(worker: Process) -> None:
+    await worker.describe()
+    stranger = worker.client()
+    answer = await stranger.check(password=b"guessed")
+    assert answer.class_ == stun.ERROR
+    assert answer.error is not None
+    assert answer.error[0] == 401
+    for datagram in PlainPeer().receive():
+        await stranger.send(datagram)
+    counters = await settled(worker, 2)
+    assert counters.arrivals["UNKNOWN_PATH"] == 1
+    assert counters.counters["stun_bad_integrity"] == 1
 
 
-async def test_stop_ends_it_within_five_seconds() -> None:
-    async with worker() as rig:
-        rig.say(channel.Stop())
-        async with asyncio.timeout(5):
-            assert await rig.process.wait() == 0
+async def test_a_stranger_gets_no_answer_at_all(worker: Process) -> None:
+    """Unknown user name, DTLS without a check, RTP, and nothing at all: the one answer is for who is known."""
+    await worker.describe()
+    stranger = worker.client()
+    await stranger.send(stun.binding_request(bytes(12), "nobody:x", PASSWORD, controlling=7))
+    for datagram in (*PlainPeer().receive(), b"\x80" + bytes(30), b""):
+        await stranger.send(datagram)
+    answer = await stranger.check()
+    assert answer.class_ == stun.SUCCESS  # and it is the first datagram that came back
+    arrivals = (await worker.counters()).arrivals
+    assert (arrivals["HANDED_UP"], arrivals["UNKNOWN_PATH"], arrivals["EMPTY"]) == (2, 2, 1)
 
 
-async def test_it_ends_with_its_node() -> None:
-    async with worker() as rig:
-        rig.writer.close()
-        async with asyncio.timeout(5):
-            assert await rig.process.wait() == 0
+async def test_an_ice_restart_reaches_the_kernel(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    await client.check()
+    ice = {"local_ufrag": "ours1", "local_pwd": "another", "remote_ufrag": "theirs", "remote_pwd": "x"}
+    await worker.describe(ice=ice)
+    answer = await client.check(password=b"another")
+    assert answer.class_ == stun.SUCCESS
+    assert (await worker.counters()).arrivals["STUN_ANSWERED"] == 1
 
 
-@pytest.mark.parametrize("garbage", [b"\x00\x00\x00\x03abc", b"\xff\xff\xff\xff", b"\x00\x00\x00\x09\xc1"])
-async def test_garbage_on_the_channel_ends_it_with_a_reason(garbage: bytes) -> None:
-    async with worker() as rig:
-        rig.writer.write(garbage)
-        rig.writer.write_eof()
-        async with asyncio.timeout(5):
-            code = await rig.process.wait()
-        assert rig.process.stderr is not None
-        said = (await rig.process.stderr.read()).decode()
-        assert code != 0 and "the channel is broken" in said
+# -- DTLS ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_handshake_ends_with_keys_in_the_kernel_and_every_datagram_in_one_verdict(worker: Process) -> None:
+    await worker.describe()
+    client, peer = worker.client(), PlainPeer()
+    await client.check(nominate=True)
+    await worker.counters()
+    await client.shake_hands(peer)
+    assert (await worker.hear(channel.PeerConnected)).peer == 1
+    assert peer.ssl.get_selected_srtp_profile() == b"SRTP_AEAD_AES_128_GCM"
+    await client.send(b"\x80\x60" + bytes(30))  # with keys, garbage is a wrong tag; without, NO_KEYS
+    await client.check()
+    counters = await worker.counters()
+    assert (counters.arrivals["SRTP_BAD_TAG"], counters.arrivals["NO_KEYS"]) == (1, 0)
+    assert sum(counters.arrivals.values()) == counters.packets["received"]
+    assert counters.rows == {"peers": 1, "tracks": 0, "layers": 0, "slots": 1}
+
+
+async def test_no_common_srtp_profile_is_told_with_the_reason(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    await client.check()
+    await worker.counters()
+    await client.shake_hands(PlainPeer(profiles=None))
+    failed = await worker.hear(channel.PeerFailed)
+    assert (failed.peer, failed.code) == (1, "media_failed")
+    assert "SRTP profile" in failed.reason
+
+
+async def test_a_certificate_that_is_not_the_offers_is_told(worker: Process) -> None:
+    await worker.describe(fingerprints=({"algorithm": "sha-256", "value": ":".join(["AB"] * 32)},))
+    client = worker.client()
+    await client.check()
+    await worker.counters()
+    await client.shake_hands(PlainPeer())
+    assert "fingerprint" in (await worker.hear(channel.PeerFailed)).reason
+
+
+# -- paths ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_nomination_from_a_second_address_moves_the_peer_there(worker: Process) -> None:
+    """Where the peer's packets go is seen by the close_notify of its end."""
+    await worker.describe()
+    first, second = worker.client(), worker.client()
+    await first.check(nominate=True)
+    await worker.counters()
+    await first.shake_hands(PlainPeer())
+    await worker.hear(channel.PeerConnected)
+    await second.check(nominate=True)
+    worker.send(channel.Close(peer=1))
+    assert 20 <= (await second.receive())[0] < 64
+    await worker.counters()
+    with pytest.raises(BlockingIOError):
+        while first.socket.recv(2048)[0] != 21:  # an alert is record type 21 (RFC 6347)
+            pass
+
+
+async def test_many_paths_push_out_the_oldest_but_not_the_one_that_media_takes(worker: Process) -> None:
+    await worker.describe()
+    nominated, oldest = worker.client(), worker.client()
+    await nominated.check(nominate=True)
+    await oldest.check()
+    for _ in range(15):
+        await worker.client().check()
+    before = (await worker.counters()).arrivals["STUN_ANSWERED"]
+    await nominated.check()
+    assert (await worker.counters()).arrivals["STUN_ANSWERED"] == before + 1
+    await oldest.check()
+    assert (await worker.counters()).arrivals["STUN_ANSWERED"] == before + 1
+
+
+# -- commands and ends ---------------------------------------------------------------------------------------
+
+
+async def test_two_peers_with_one_user_name_are_refused_and_the_first_is_untouched(worker: Process) -> None:
+    await worker.describe(1)
+    worker.send(description(7, 2, ice=description(0, 1).ice))
+    refused = await worker.hear(channel.Refused)
+    assert (refused.request, refused.code) == (7, "internal")
+    counters = await worker.counters()
+    assert (counters.rows["peers"], counters.rows["slots"]) == (1, 1)
+    assert (await worker.client().check()).class_ == stun.SUCCESS
+
+
+async def test_close_frees_all_rows_and_the_peers_checks_find_nobody(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    await client.check()
+    worker.send(channel.Close(peer=1))
+    worker.send(channel.Close(peer=1))
+    await rows_free(worker)
+    await client.send(stun.binding_request(bytes(12), "ours1:theirs", PASSWORD, controlling=7))
+    counters = await settled(worker, 2)
+    assert counters.counters["stun_unknown_ufrag"] == 1
+    await worker.describe()
+    assert (await client.check()).class_ == stun.SUCCESS
+
+
+async def test_stop_ends_the_worker_without_complaint(worker: Process) -> None:
+    await worker.describe()
+    worker.send(channel.Stop())
+    status, log = await worker.ended()
+    assert status == 0
+    assert "ERROR" not in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_whose_node_is_gone_ends(worker: Process) -> None:
+    await worker.describe()
+    worker.writer.close()
+    assert (await worker.ended())[0] == 0
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x00\x00\x00\x04\xc1\xc1\xc1\xc1",  # no msgpack
+        b"\x00\x00\x00\x01\x05",  # msgpack, but no command
+        b"\xff\xff\xff\xff",  # a length over the limit
+    ],
+)
+async def test_garbage_on_the_channel_ends_the_worker_with_a_reason_in_the_log(worker: Process, garbage: bytes) -> None:
+    worker.writer.write(garbage)
+    status, log = await worker.ended()
+    assert status == 1
+    assert "ERROR stentor.worker the channel is broken: " in log
+    assert "Traceback" not in log
+
+
+async def settled(worker: Process, handed_or_dropped: int) -> channel.Counters:
+    """Counters, once so many datagrams that nobody answers have been counted."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            counters = await worker.counters()
+            stun_verdicts = sum(n for name, n in counters.counters.items() if name.startswith("stun_"))
+            if stun_verdicts + counters.arrivals["UNKNOWN_PATH"] >= handed_or_dropped:
+                return counters
+
+
+async def rows_free(worker: Process) -> None:
+    """Wait until the kernel has retired every row."""
+    async with asyncio.timeout(WITHIN_S):
+        while any((await worker.counters()).rows.values()):
+            pass
