@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from playwright.async_api import Playwright, async_playwright
 
-from tests import meeting
+from tests import lipsync, meeting
 from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.clients import BrowserClient
 from tests.servers import ROOT, Server, eventually, free_port
@@ -178,6 +178,15 @@ async def switching(check: Checks, playwright: Playwright, server: Server) -> No
     check.judge("  no audio gap over 60 ms", gap <= meeting.AUDIO_GAP_MS, f"longest {gap:.0f} ms")
 
 
+async def lip_sync(check: Checks, playwright: Playwright, server: Server) -> None:
+    async def run() -> str:
+        report = await lipsync.switch_pairs(playwright, server, "lipsync")
+        assert report.worst_ms <= lipsync.SKEW_MS, f"medians {[round(skew) for skew in report.medians_ms]} ms"
+        return f"beep after flash by {', '.join(f'{skew:.0f}' for skew in report.medians_ms)} ms"
+
+    await check("a pair of slots stays within 80 ms through three switches", run, again=True)
+
+
 async def main(arguments: list[str]) -> int:
     check = Checks()
     if "--no-clone" in arguments:
@@ -187,7 +196,7 @@ async def main(arguments: list[str]) -> int:
     async with async_playwright() as playwright:
         server = Server()
         if await check("a fresh server is ready", lambda: _start(server)):
-            for part in (three_browsers, switching):
+            for part in (three_browsers, switching, lip_sync):
                 try:
                     await part(check, playwright, server)
                 except Exception as error:  # a browser that does not start fails its part, not the rest

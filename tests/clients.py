@@ -223,8 +223,9 @@ class CanvasClient:
         publish: dict[str, Any] | None = None,
         video_slots: int = 0,
         audio_slots: int = 0,
+        paired: bool = False,
     ) -> CanvasClient:
-        """`publish`: {source, hue, toneHz, width, height, fps, simulcast}; see browser/canvas_client.js."""
+        """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes}; see browser/canvas_client.js."""
         # A page that really comes from the server: Chromium does not let a page of unknown origin call loopback.
         page = await context.new_page()
         await page.goto(f"{server.origin}/healthz")
@@ -235,6 +236,7 @@ class CanvasClient:
             "publish": publish,
             "videoSlots": video_slots,
             "audioSlots": audio_slots,
+            "paired": paired,
         }
         participant = await page.evaluate(
             "async (options) => (window.client = new stentorTest.CanvasClient(options)).join()", options
@@ -251,9 +253,20 @@ class CanvasClient:
         return float(await self.page.evaluate("(slots) => client.view(slots)", slots))
 
     async def take_frames(self, mid: str) -> list[dict[str, Any]]:
-        """The frames since the last call, oldest first: {at (ms), source, number, height}; null where unreadable."""
+        """The frames since the last call, oldest first: {at (ms), source, number, height, bright}.
+
+        `source` and `number` are null where unreadable, `bright` while the publisher flashes.
+        """
         frames: list[dict[str, Any]] = await self.page.evaluate("(mid) => client.takeFrames(mid)", mid)
         return frames
+
+    async def audio_mids(self) -> list[str]:
+        return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.gaps)")]
+
+    async def take_beeps(self, mid: str) -> list[float]:
+        """The page's times in ms at which beeps were played since the last call."""
+        beeps: list[float] = await self.page.evaluate("(mid) => client.takeBeeps(mid)", mid)
+        return beeps
 
     async def freezes(self, mid: str) -> Freezes:
         return _freezes(await self._inbound(mid))

@@ -9,8 +9,11 @@
       constructor() {
         super();
         this.heard = false; this.quiet = 0; this.longest = 0; this.blocks = 0;
+        this.onsets = []; // context times at which sound came after at least 200 ms of silence
         this.port.onmessage = (event) => {
-          this.port.postMessage({ heard: this.heard, longestMs: (this.longest * 128000) / sampleRate, blocks: this.blocks });
+          const { heard, blocks, onsets } = this;
+          this.port.postMessage({ heard, blocks, onsets, longestMs: (this.longest * 128000) / sampleRate });
+          this.onsets = [];
           if (event.data === "reset") this.longest = 0;
         };
       }
@@ -18,7 +21,10 @@
         let peak = 0;
         for (const sample of input[0] ?? []) peak = Math.max(peak, Math.abs(sample));
         this.blocks++;
-        if (peak > 0.01) { this.heard = true; this.quiet = 0; }
+        if (peak > 0.01) {
+          if (this.heard && (this.quiet * 128) / sampleRate > 0.2) this.onsets.push(currentTime);
+          this.heard = true; this.quiet = 0;
+        }
         else if (this.heard) { this.quiet++; this.longest = Math.max(this.longest, this.quiet); }
         return true;
       }
@@ -26,14 +32,15 @@
     registerProcessor("gaps", Gaps);`;
 
   class CanvasClient {
-    // publish: null or {source, hue, toneHz, width, height, fps, simulcast}
-    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0 }) {
-      Object.assign(this, { url, token, publish, videoSlots, audioSlots });
+    // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes}; paired: the first audio slot
+    // goes with the first video slot, and so on.
+    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false }) {
+      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired });
       this.waiting = new Map();
       this.messages = [];
       this.slots = {};
       this.participants = {};
-      this.frames = {}; // mid -> [{at, source, number, height}]
+      this.frames = {}; // mid -> [{at, source, number, height, bright}]
       this.videos = {};
       this.gaps = {}; // mid -> worklet
       this.id = 0;
@@ -58,7 +65,8 @@
       });
       await this.pc.setLocalDescription();
       const named = Object.fromEntries([...sources].map(([transceiver, source]) => [transceiver.mid, source]));
-      const answer = await this.request({ type: "offer", sdp: this.pc.localDescription.sdp, sources: named, pairs: [] });
+      const { sdp } = this.pc.localDescription;
+      const answer = await this.request({ type: "offer", sdp, sources: named, pairs: this.pairs() });
       await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
       await connected;
       return this.joined.participant;
@@ -77,15 +85,42 @@
       return sources;
     }
 
+    pairs() {
+      if (!this.paired) return [];
+      const slots = this.pc.getTransceivers().filter((each) => each.direction === "recvonly");
+      const mids = (kind) => slots.filter((each) => each.receiver.track.kind === kind).map((each) => each.mid);
+      const videos = mids("video");
+      return mids("audio").slice(0, videos.length).map((mid, index) => [mid, videos[index]]);
+    }
+
     picture() {
-      const { source, hue, width = 640, height = 360, fps = 25 } = this.publish;
+      const { source, hue, width = 640, height = 360, fps = 25, flashes = false } = this.publish;
       const canvas = document.body.appendChild(document.createElement("canvas"));
       canvas.width = width;
       canvas.height = height;
       const context = canvas.getContext("2d");
       this.number = 0;
-      this.painting = setInterval(() => paint(context, width, height, hue, source, this.number++), 1000 / fps);
+      this.painting = setInterval(() => {
+        paint(context, width, height, hue, source, this.number++);
+        if (!flashes || !this.flashing()) return;
+        context.fillStyle = "#fff";
+        context.fillRect(0, (4 * height) / 6, width, (2 * height) / 6);
+      }, 1000 / fps);
       return canvas.captureStream(fps).getVideoTracks()[0];
+    }
+
+    // Whether this frame is in a flash; a beep starts with each. Once a second by the machine's clock, a third of a
+    // second apart for sources that follow one another: who hears a stranger's beep measures 333 ms.
+    flashing() {
+      const second = (performance.timeOrigin + performance.now()) / 1000 - this.publish.source / 3;
+      const isNew = this.flashSecond !== undefined && Math.floor(second) !== this.flashSecond;
+      this.flashSecond = Math.floor(second);
+      if (isNew && this.loudness) {
+        const now = this.audio.currentTime;
+        this.loudness.gain.setValueAtTime(0.3, now);
+        this.loudness.gain.setValueAtTime(0, now + 0.1);
+      }
+      return second - this.flashSecond < 0.1;
     }
 
     async tone() {
@@ -93,7 +128,8 @@
       await this.audio.resume();
       const out = this.audio.createMediaStreamDestination();
       const oscillator = new OscillatorNode(this.audio, { frequency: this.publish.toneHz });
-      oscillator.connect(new GainNode(this.audio, { gain: 0.3 })).connect(out);
+      this.loudness = new GainNode(this.audio, { gain: this.publish.flashes ? 0 : 0.3 });
+      oscillator.connect(this.loudness).connect(out);
       oscillator.start();
       return out.stream.getAudioTracks()[0];
     }
@@ -129,8 +165,9 @@
       this.videos[mid] = element;
       this.frames[mid] = [];
       const seen = (now) => {
-        const { painted, height } = read(element);
-        this.frames[mid].push({ at: now, height, source: painted?.source ?? null, number: painted?.number ?? null });
+        const { painted, height, colour } = read(element);
+        const bright = colour !== null && Math.min(...colour) > 180;
+        this.frames[mid].push({ at: now, height, bright, source: painted?.source ?? null, number: painted?.number ?? null });
         element.requestVideoFrameCallback(seen);
       };
       element.requestVideoFrameCallback(seen);
@@ -147,7 +184,15 @@
       this.gaps[mid] = node;
     }
 
-    // {mid: {heard, longestMs}} of every audio slot; the longest stretch is forgotten when reset.
+    // Page times in ms at which beeps of a slot left the loudspeaker since the last call.
+    async takeBeeps(mid) {
+      const { context } = this.gaps[mid];
+      const { onsets } = (await this.audioGaps())[mid];
+      const { contextTime, performanceTime } = context.getOutputTimestamp();
+      return onsets.map((time) => performanceTime + (time - contextTime) * 1000);
+    }
+
+    // {mid: {heard, longestMs, onsets}} of every audio slot; the longest stretch is forgotten when reset.
     async audioGaps(reset = false) {
       const asked = Object.entries(this.gaps).map(([mid, node]) => new Promise((resolve) => {
         node.port.onmessage = (event) => resolve([mid, event.data]);
