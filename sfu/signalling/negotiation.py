@@ -25,7 +25,13 @@ LAYERS_MAX: Final = 3
 SSRC_DRAWS_MAX: Final = 100
 # (the client publishes, the client receives) -> our direction. A section that does neither is rejected,
 # which stops the browser's transceiver for good: a slot that is to rest stays recvonly and shows nothing.
-_ANSWERED_DIRECTION: Final = {(True, True): "sendrecv", (True, False): "recvonly", (False, True): "sendonly"}
+# By (publishes, receives).
+_ANSWERED_DIRECTION: Final = {
+    (True, True): "sendrecv",
+    (True, False): "recvonly",
+    (False, True): "sendonly",
+    (False, False): "inactive",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +146,14 @@ class Negotiation:
         )
 
     def _section(self, section: sdp.MediaSection, publishes: bool) -> answer.SectionPlan:
-        """Codec, direction, layers and extensions of a live section; without a codec it will be rejected."""
+        """Codec, direction, layers and extensions of a live section; without a codec it will be rejected.
+
+        An inactive one is answered inactive, not rejected: port 0 would stop the browser's transceiver for good.
+        """
         receives = section.direction in ("recvonly", "sendrecv")
+        idle = section.direction == "inactive"
         name = self._codecs.get(section.kind)
-        agreed = codecs.choose(section, name) if name and (publishes or receives) else None
+        agreed = codecs.choose(section, name) if name and (publishes or receives or idle) else None
         if agreed is None:
             return answer.SectionPlan(section)
         offer_rules.check_transport(section)

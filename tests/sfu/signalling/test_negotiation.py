@@ -40,11 +40,12 @@ def test_every_real_offer_gets_an_answer_that_aiortc_reads_as_we_meant_it(name: 
     slots = {slot.mid: slot for slot in proposal.slots}
     tracks = {track.mid: track for track in proposal.tracks}
     assert slots or tracks
+    idle = {one.mid for one in offered.media if one.direction == "inactive" and not one.rejected}
     for one in judge.media:
         slot, track = slots.get(one.rtp.muxId), tracks.get(one.rtp.muxId)
         wanted = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}
         assert one.direction == wanted.get((slot is not None, track is not None), "inactive")
-        assert (one.port != 0) == (slot is not None or track is not None)
+        assert (one.port != 0) == (slot is not None or track is not None or one.rtp.muxId in idle)
         assert [named.ssrc for named in one.ssrc] == [n for n in ((slot.ssrc, slot.rtx_ssrc) if slot else ()) if n]
         if one.port:
             assert one.rtp.codecs[0].mimeType == ("audio/opus" if one.kind == "audio" else "video/VP8")
@@ -200,10 +201,14 @@ def test_a_browser_that_stops_its_screen_loses_that_track_and_nothing_else(brows
     assert "14" not in answered(after).groups[0][1]
 
 
-def test_an_inactive_section_is_rejected_and_its_slot_dropped() -> None:
-    proposal = propose(negotiation(), session(video("0", "inactive"), audio("1")))
-    assert [one.port for one in answered(proposal).media] == [0, 7000]
-    assert [slot.mid for slot in proposal.slots] == ["1"]
+def test_an_inactive_section_stays_open_without_a_slot_and_comes_back_under_new_ssrcs() -> None:
+    peer = negotiation()
+    first = propose(peer, session(video("0"), audio("1")))
+    idle = propose(peer, session(video("0", "inactive"), audio("1")))
+    assert [(one.port, one.direction) for one in answered(idle).media] == [(7000, "inactive"), (7000, "sendonly")]
+    assert [slot.mid for slot in idle.slots] == ["1"]
+    again = propose(peer, session(video("0"), audio("1")))
+    assert {again.slots[0].ssrc, again.slots[0].rtx_ssrc}.isdisjoint({first.slots[0].ssrc, first.slots[0].rtx_ssrc})
 
 
 def test_a_track_that_comes_back_gets_a_new_number() -> None:
@@ -228,7 +233,7 @@ def test_an_ice_restart_changes_the_remote_side_only() -> None:
 
 
 def test_ice_is_taken_from_the_section_that_carries_the_bundle() -> None:
-    rejected = replace(video("0", "inactive"), ice_ufrag="wrong")
+    rejected = replace(video("0"), protocol="UDP/TLS/RTP/SAVPF", codecs=(), ice_ufrag="wrong")
     offer = session(rejected, replace(audio("1"), ice_ufrag="right"))
     assert propose(negotiation(), offer).ice.remote_ufrag == "right"
 
