@@ -53,7 +53,7 @@ accept-meeting: setup-test ## every line of "Done when" of the first call that a
 
 docs: setup ## write docs/protocol.md and docs/configuration.md again from the code
 	@$(BIN)/python -m sfu.signalling.protocol_page
-	@$(BIN)/python -m sfu.config
+	@$(BIN)/python -m sfu.config_page
 	@echo "docs/protocol.md and docs/configuration.md are written"
 
 clean: ## remove everything that was built, the virtual environment too

@@ -100,6 +100,7 @@ class Describe(msgspec.Struct, frozen=True, tag=True):
     extensions: Extensions
     tracks: tuple[TrackDescription, ...] = ()
     slots: tuple[SlotDescription, ...] = ()
+    max_kbps: int = 0  # of all that the peer sends; 0 = no limit
 
 
 class SlotWish(msgspec.Struct, frozen=True):
@@ -118,6 +119,13 @@ class View(msgspec.Struct, frozen=True, tag=True):
 
     peer: int
     slots: tuple[SlotWish, ...]
+
+
+class Limit(msgspec.Struct, frozen=True, tag=True):
+    """Another limit for all that a peer sends."""
+
+    peer: int
+    max_kbps: int  # 0 = none
 
 
 class Mute(msgspec.Struct, frozen=True, tag=True):
@@ -143,7 +151,7 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     """End the worker within a second."""
 
 
-Command = Describe | View | Mute | Close | Snapshot | Stop
+Command = Describe | View | Limit | Mute | Close | Snapshot | Stop
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,4 @@
-"""What the media server and the control plane share: join grants.
+"""What the media server and the control plane share: join grants and room policies.
 
 A grant is a JWT (RFC 7519) signed with Ed25519 (RFC 8037) or, for back ends that cannot, with a shared key (HS256).
 Key id, issuer, audience and algorithm are pinned: a token that names another is refused, whatever its signature.
@@ -7,8 +7,7 @@ Key id, issuer, audience and algorithm are pinned: a token that names another is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -17,15 +16,21 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey, OKPKey
 from joserfc.jws import JWSRegistry
+from msgspec import Meta
 
-from sfu.errors import Forbidden, Unauthorized
+from sfu.errors import Unauthorized
 
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
+CameraCodec = Literal["VP8"]
 SOURCES: tuple[Source, ...] = ("camera", "microphone", "screen", "screen_audio")
 
 # Longer names only make every event of the room larger; 64 and 128 hold any title and any UUID or e-mail address.
 ROOM_CHARACTERS_MAX = 64
 IDENTITY_CHARACTERS_MAX = 128
+# The most that one node could serve to one room; every seat costs 64 KiB of memory at most (DESIGN row 13).
+SEATS_MAX = 10_000
+# Everybody is told of every sender: more than this is not a conversation.
+SENDERS_MAX = 200
 # Clocks of two well-kept machines differ by less; more lets an expired token in for longer.
 LEEWAY_S = 30
 # A token of ours is about 500 bytes.
@@ -50,7 +55,19 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     max_kbps: int = 0  # of all that is published; 0 = no limit
     moderate: bool = False
     visible: bool = True
+    manage: bool = False  # may use the server API for this room
+    issued_at: float = 0.0
     expires_at: float = 0.0
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one room is like. Lower `seats` or `senders` than are taken put nobody out; they refuse the next."""
+
+    seats: Annotated[int, Meta(ge=1, le=SEATS_MAX)] = 40
+    senders: Annotated[int, Meta(ge=0, le=SENDERS_MAX)] = 40  # of the seats, those whose grant lets them publish
+    audience_visible: bool = False  # everybody may read the roster of the audience, not only who moderates
+    camera_codec: CameraCodec = "VP8"
+    version: Annotated[int, Meta(ge=0)] = 0  # a lower one than the room's is refused
 
 
 class _Claims(msgspec.Struct, kw_only=True):
@@ -65,6 +82,8 @@ class _Claims(msgspec.Struct, kw_only=True):
     max_kbps: int = 0
     moderate: bool = False
     visible: bool = True
+    manage: bool = False
+    iat: float = 0.0
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +166,7 @@ def sign(grant: Grant, key: TokenKey, now: float) -> str:
         "max_kbps": grant.max_kbps,
         "moderate": grant.moderate,
         "visible": grant.visible,
+        "manage": grant.manage,
     }
     algorithm = key.algorithms[0]
     return jwt.encode({"alg": algorithm, "kid": key.key_id}, claims, key.key, registry=_registry(key))
@@ -182,15 +202,10 @@ def verify(token: str, key: TokenKey, now: float, *, resuming: bool = False) -> 
         max_kbps=claims.max_kbps,
         moderate=claims.moderate,
         visible=claims.visible,
+        manage=claims.manage,
+        issued_at=claims.iat,
         expires_at=claims.exp,
     )
-
-
-def check_may_publish(grant: Grant, sources: Iterable[str]) -> None:
-    """Raises Forbidden, naming each source that the grant does not allow to publish."""
-    refused = sorted(set(sources) - set(grant.publish))
-    if refused:
-        raise Forbidden(f"the grant does not allow to publish {', '.join(refused)}")
 
 
 def _registry(key: TokenKey) -> JWSRegistry:

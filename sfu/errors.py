@@ -8,6 +8,7 @@
         Unauthorized       unauthorized    no grant, or one that does not hold
         RoomFull           room_full       no seat left
         NotFound           not_found       no such participant, source or slot
+        Conflict           conflict        something newer is in force already
         RateLimited        rate_limited    too much; `retry_after` says when again
       ServerError        we are wrong or not able; the client is told a code and may try again
         WorkerLost         worker_lost     the media process is gone: make a new connection
@@ -15,7 +16,7 @@
         MediaFailed        media_failed    ICE, DTLS or SRTP did not come about
         Internal           internal        a fault of ours; the details are in the log only
 
-One door translates: `signalling.session.error_message`.
+One door translates: `signalling.told.error_message`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ class RoomFull(ClientError):
 
 class NotFound(ClientError):
     code = "not_found"
+
+
+class Conflict(ClientError):
+    code = "conflict"
 
 
 class RateLimited(ClientError):

@@ -14,18 +14,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sfu import channel, errors
-from sfu import room as rooms
+from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
 from sfu.contract import Grant, TokenKey, verify
+from sfu.room import Room
 from sfu.signalling import effects, messages
 from sfu.signalling.announced import candidates
 from sfu.signalling.backend import Client, NodeSnapshot, WorkerSnapshot
 from sfu.signalling.negotiation import Negotiation
-from sfu.signalling.session import Session, error_message
+from sfu.signalling.session import Session
+from sfu.signalling.session_index import SessionIndex
 from sfu.signalling.surroundings import Surroundings
-from sfu.signalling.told import message_of
+from sfu.signalling.told import error_message, message_of
 from sfu.workers import Launch, Worker, launch, worker_error
 
 log = logging.getLogger("stentor.node")
@@ -62,13 +63,14 @@ class Node:
         self._requests = itertools.count(1)
         self.counts = effects.Counts()
         self.rooms = rooms.Rooms(
-            seats=config.room.seats, rooms_max=config.limits.rooms, participants_max=config.limits.participants
+            policy=config.room.policy(), rooms_max=config.limits.rooms, participants_max=config.limits.participants
         )
         self._around = Surroundings(
             config=config,
             rooms=self.rooms,
             verify=self._verify,
             negotiate=self._negotiate,
+            unix_time=unix_time,
             draw_peer=lambda: next(self._peers),
             draw_request=lambda: next(self._requests),
             draw_name=lambda: "p-" + secrets.token_hex(6),
@@ -79,11 +81,7 @@ class Node:
             Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
             for number in range(config.media.workers)
         ]
-        self._sessions: dict[Session, Client | None] = {}
-        self._session_of: dict[Client, Session] = {}
-        self._by_key: dict[str, Session] = {}
-        self._by_participant: dict[str, Session] = {}
-        self._by_peer: dict[int, Session] = {}
+        self._sessions = SessionIndex()
         self._describes: dict[int, Session] = {}
         self._snapshots: dict[int, asyncio.Future[channel.Counters]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,7 +99,7 @@ class Node:
     async def stop(self) -> None:
         """Tell everybody, then end the workers. Takes at most three seconds."""
         self._stopping = True
-        for session in tuple(self._sessions):
+        for session in self._sessions:
             self._perform(session, session.end("server_stopping"))
         for task in self._tasks:
             task.cancel()
@@ -116,8 +114,10 @@ class Node:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            for session in tuple(self._sessions):
+            for session in self._sessions:
                 self._guarded(session, session.tick, self._clock())
+            for room in self.rooms.all():
+                self.command(room, values.CountAudience())
 
     async def _measure_lag(self) -> None:
         while True:
@@ -129,25 +129,23 @@ class Node:
     def connect(self, client: Client) -> None:
         """A WebSocket was opened."""
         session = Session(next(self._numbers), self._around, self._clock())
-        self._sessions[session] = client
-        self._session_of[client] = session
+        self._sessions.attach(session, client)
 
     def receive(self, client: Client, data: str | bytes) -> None:
         """A message came: text, or bytes of a binary frame."""
-        session = self._session_of.get(client)
+        session = self._sessions.of_client(client)
         if session is not None:
             self._guarded(session, session.receive, data, self._clock())
 
     def disconnected(self, client: Client) -> None:
         """The WebSocket is gone. A second call is harmless."""
-        session = self._session_of.pop(client, None)
-        if session is not None and self._sessions.get(session) is client:
-            self._sessions[session] = None
+        session = self._sessions.detach(client)
+        if session is not None:
             self._guarded(session, session.socket_lost, self._clock())
 
     def open_sockets(self) -> int:
         """How many WebSockets are open."""
-        return len(self._session_of)
+        return self._sessions.clients()
 
     def count_error(self, code: str) -> None:
         """An error that happened before a session could see it."""
@@ -160,7 +158,7 @@ class Node:
         except Exception as error:
             log.exception("session %d: a step failed", session.number)
             self.counts.errors[errors.Internal.code] += 1
-            client = self._sessions.get(session)
+            client = self._sessions.client(session)
             if client is not None:
                 client.send(messages.encode(error_message(error, None)))
 
@@ -168,18 +166,10 @@ class Node:
     def _perform(self, session: Session, todo: Iterable[effects.Effect]) -> None:
         for effect in todo:
             _EFFECTS[type(effect)](self, session, effect)
-        self._index(session)
-
-    def _index(self, session: Session) -> None:
-        if session in self._sessions:
-            if session.participant:
-                self._by_participant[session.participant] = session
-                self._by_key[session.resume_key] = session
-            if session.peer:
-                self._by_peer[session.peer] = session
+        self._sessions.note(session)
 
     def _say(self, session: Session, effect: effects.Say) -> None:
-        client = self._sessions.get(session)
+        client = self._sessions.client(session)
         if client is not None:
             client.send(messages.encode(effect.message))
 
@@ -188,7 +178,7 @@ class Node:
         if isinstance(command, channel.Describe):
             self._describes[command.request] = session
         elif isinstance(command, channel.Close):
-            self._by_peer.pop(command.peer, None)
+            self._sessions.forget_peer(command.peer)
         try:
             self._workers[0].send(command)
         except errors.WorkerLost as error:
@@ -200,10 +190,10 @@ class Node:
         self._distribute(effect.room, effect.changes, but=session)
 
     def _resume(self, session: Session, effect: effects.Resume) -> None:
-        client = self._sessions.pop(session)
+        client = self._sessions.forget(session)
         if client is None:
             return
-        old = self._by_key.get(effect.key)
+        old = self._sessions.by_key(effect.key)
         try:
             if old is None:
                 raise errors.NotFound("this session has ended: join again without `resume`")
@@ -213,48 +203,49 @@ class Node:
             client.send(messages.encode(error_message(error, effect.request)))
             self.connect(client)
             return
-        before = self._sessions.get(old)
+        before = self._sessions.attach(old, client)
         if before is not None:
-            self._session_of.pop(before, None)
             before.close(effects.CLOSE_RESUMED_ELSEWHERE)
-        self._sessions[old] = client
-        self._session_of[client] = old
         self._perform(old, todo)
 
     def _close_socket(self, session: Session, effect: effects.CloseSocket) -> None:
-        client = self._sessions.get(session)
+        client = self._sessions.client(session)
         if client is not None:
             client.close(effect.code)
 
     def _over(self, session: Session, effect: effects.Over) -> None:
-        client = self._sessions.pop(session, None)
-        if client is not None:
-            self._session_of.pop(client, None)
-        self._by_key.pop(session.resume_key, None)
-        self._by_participant.pop(session.participant, None)
+        self._sessions.forget(session)
         if session.room is not None:
             self.rooms.sweep(session.room)
 
-    def _distribute(self, room: rooms.Room, changes: values.Changes, but: Session | None = None) -> None:
+    def command(self, room: Room, command: values.Command) -> None:
+        """Carry out what no client asked for. Raises what Room.apply raises."""
+        self._distribute(room, room.apply(command))
+
+    def _distribute(self, room: Room, changes: values.Changes, but: Session | None = None) -> None:
         for event in changes.events:
             encoded = messages.encode(message_of(event))
             for participant in self._hearers(room, event):
-                session = self._by_participant.get(participant)
-                client = self._sessions.get(session) if session is not None else None
+                session = self._sessions.by_participant(participant)
+                client = self._sessions.client(session)
                 if client is not None:
                     client.send(encoded)
         for participant, wishes in changes.wishes.items():
-            viewer = self._by_participant.get(participant)
+            viewer = self._sessions.by_participant(participant)
             if viewer is not None and viewer.peer:
                 self._tell_worker(channel.View(viewer.peer, wishes))
         for track, muted in changes.mutes.items():
             self._tell_worker(channel.Mute(track, muted))
-        for participant in changes.removed:
-            removed = self._by_participant.get(participant)
+        for participant, entry in changes.permitted.items():
+            permitted = self._sessions.by_participant(participant)
+            if permitted is not None:
+                self._perform(permitted, permitted.permitted(entry))
+        for participant, reason in changes.removed.items():
+            removed = self._sessions.by_participant(participant)
             if removed is not None:
-                self._perform(removed, removed.end("removed"))
+                self._perform(removed, removed.end(reason))
 
-    def _hearers(self, room: rooms.Room, event: values.Event) -> Iterable[str]:
+    def _hearers(self, room: Room, event: values.Event) -> Iterable[str]:
         match event:
             case values.Told(to=str(to)):
                 return (to,)
@@ -279,7 +270,7 @@ class Node:
         if self._stopping:
             return
         lost = errors.WorkerLost("the media process is gone: make a new connection")
-        for session in tuple(self._sessions):
+        for session in self._sessions:
             self._guarded(session, session.media_lost, lost)
 
     def _worker_ready(self, worker: Worker, event: channel.WorkerReady) -> None:
@@ -288,7 +279,7 @@ class Node:
     def _done(self, worker: Worker, event: channel.Done) -> None:
         session = self._describes.pop(event.request, None)
         if session is not None and worker.ready is not None:
-            client = self._sessions.get(session)
+            client = self._sessions.client(session)
             reached = client.reached if client is not None and self._config.dev else ""
             told = candidates(worker.ready.addresses, self._config.media.announced, reached)
             self._guarded(session, session.described, event.request, worker.ready.fingerprint, told)
@@ -299,22 +290,22 @@ class Node:
             self._guarded(session, session.refused, event.request, worker_error(event.code, event.reason))
 
     def _peer_failed(self, worker: Worker, event: channel.PeerFailed) -> None:
-        session = self._by_peer.get(event.peer)
+        session = self._sessions.by_peer(event.peer)
         if session is not None and session.peer == event.peer:
             self._guarded(session, session.media_lost, worker_error(event.code, event.reason))
 
     def _peer_connected(self, worker: Worker, event: channel.PeerConnected) -> None:
-        session = self._by_peer.get(event.peer)
+        session = self._sessions.by_peer(event.peer)
         if session is not None:
             session.path(True)
 
     def _path_silent(self, worker: Worker, event: channel.PathSilent) -> None:
-        session = self._by_peer.get(event.peer)
+        session = self._sessions.by_peer(event.peer)
         if session is not None:
             session.path(not event.silent)
 
     def _slot_shown(self, worker: Worker, event: channel.SlotShown) -> None:
-        session = self._by_peer.get(event.peer)
+        session = self._sessions.by_peer(event.peer)
         if session is not None:
             self._guarded(session, session.slot_shown, event)
 
@@ -322,14 +313,14 @@ class Node:
         for room in self.rooms.all():
             owner = room.owner_of(event.track)
             if owner is not None:
-                session = self._by_participant.get(owner[0])
+                session = self._sessions.by_participant(owner[0])
                 if session is not None:
                     self._guarded(session, session.layers, owner[1], event)
 
     def _levels(self, worker: Worker, event: channel.Levels) -> None:
         room = self.rooms.by_number(event.room)
         if room is not None:
-            self._distribute(room, room.apply(values.Hear(event.levels, self._clock())))
+            self.command(room, values.Hear(event.levels, self._clock()))
 
     def _counters(self, worker: Worker, event: channel.Counters) -> None:
         waiting = self._snapshots.pop(event.request, None)
@@ -367,14 +358,14 @@ class Node:
     def _verify(self, token: str, resuming: bool) -> Grant:
         return verify(token, self._key, self._unix_time(), resuming=resuming)
 
-    def _negotiate(self) -> Negotiation:
+    def _negotiate(self, camera_codec: str) -> Negotiation:
         # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.
         return Negotiation(
             local_ufrag=secrets.token_hex(8),
             local_pwd=secrets.token_hex(16),
             draw_ssrc=lambda: self._chance.randrange(1, 2**32),
             draw_track=lambda: next(self._tracks),
-            camera_codec=self._config.room.camera_codec,
+            camera_codec=camera_codec,
         )
 
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sfu.channel import SlotWish
+from sfu.contract import Policy
 
 
 # -- what is asked ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """Take a seat. `participant` is drawn, so one identity in two tabs takes two seats."""
+    """Take a seat. `participant` is drawn, so one identity in two tabs takes two seats.
+
+    `issued_at` (unix seconds) is the grant's. Who may publish is a sender; everybody else is audience.
+    """
 
     participant: str
     name: str
@@ -19,6 +23,26 @@ class Enter:
     may_publish: tuple[str, ...]
     may_moderate: bool = False
     visible: bool = True
+    identity: str = ""
+    max_kbps: int = 0
+    issued_at: float = 0.0
+
+    @property
+    def announced(self) -> bool:
+        """Others are told that he is here."""
+        return self.visible and bool(self.may_publish)
+
+    @property
+    def in_audience(self) -> bool:
+        """Counted, and in the roster, but not announced."""
+        return self.visible and not self.may_publish
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Rights, name and role of one who is in are replaced by these; his `identity` and `issued_at` stay."""
+
+    entry: Enter
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +104,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Moderate:
-    """`action` is "mute", "stop_video" or "remove"."""
+    """`action` is "mute", "stop_video", "remove", "allow_to_speak" or "forbid_to_speak"; `at` is unix seconds.
 
-    participant: str
+    `participant` None is the server API, which may everything.
+    """
+
+    participant: str | None
     target: str
     action: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +131,39 @@ class Hear:
     now: float
 
 
-Command = Enter | Exit | Negotiated | Disconnected | SetMuted | Unpublish | Look | Moderate | Tell | Hear
+@dataclass(frozen=True, slots=True)
+class CountAudience:
+    """Tell the number of the audience if it is another one than was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """Refused with Conflict when its version is lower than the room's."""
+
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Everybody is put out."""
+
+
+Command = (
+    Enter
+    | Permit
+    | Exit
+    | Negotiated
+    | Disconnected
+    | SetMuted
+    | Unpublish
+    | Look
+    | Moderate
+    | Tell
+    | Hear
+    | CountAudience
+    | SetPolicy
+    | End
+)
 
 
 # -- what has happened -----------------------------------------------------------------------------------------------
@@ -113,6 +173,27 @@ class ParticipantJoined:
     participant: str
     name: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantChanged:
+    """Another name or role."""
+
+    sequence: int
+    participant: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceCounted:
+    sequence: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEnded:
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +230,16 @@ class Told:
     body: str
 
 
-Event = ParticipantJoined | ParticipantLeft | TrackChanged | SpeakersChanged | Told
+Event = (
+    ParticipantJoined
+    | ParticipantChanged
+    | ParticipantLeft
+    | TrackChanged
+    | SpeakersChanged
+    | Told
+    | AudienceCounted
+    | RoomEnded
+)
 
 
 @dataclass(slots=True)
@@ -159,7 +249,8 @@ class Changes:
     events: list[Event] = field(default_factory=list)
     wishes: dict[str, tuple[SlotWish, ...]] = field(default_factory=dict)  # participant -> slots that differ now
     mutes: dict[int, bool] = field(default_factory=dict)  # track -> not to be forwarded
-    removed: tuple[str, ...] = ()  # participants put out; their seats are free already
+    removed: dict[str, str] = field(default_factory=dict)  # participant put out, his seat is free already -> why
+    permitted: dict[str, Enter] = field(default_factory=dict)  # participant -> what he may do now
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +260,4 @@ class Seat:
     participant: str
     name: str
     role: str
-    tracks: tuple[tuple[str, bool], ...]  # (source, muted)
+    tracks: tuple[tuple[str, bool], ...] = ()  # (source, muted)

@@ -136,6 +136,7 @@ class Worker:
         }
         self._orders: dict[type[channel.Command], Callable[[channel.Command], None]] = {
             channel.View: self._on_view,
+            channel.Limit: self._on_limit,
             channel.Mute: self._on_mute,
             channel.Close: self._on_close,
             channel.Snapshot: self._on_snapshot,
@@ -224,6 +225,10 @@ class Worker:
     def _on_view(self, command: channel.Command) -> None:
         assert isinstance(command, channel.View)
         self._tell(*self._router.view(command, time.monotonic()))
+
+    def _on_limit(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Limit)
+        self._router.limit(command)
 
     def _on_mute(self, command: channel.Command) -> None:
         assert isinstance(command, channel.Mute)

@@ -31,6 +31,10 @@ class Row:
     generation: int
 
 
+# A client keeps its limit on average, and without headers and repairs. Lower: honest senders lose packets.
+LIMIT_BPS_OF_A_KBPS = 1250
+
+
 class Commands:
     """Fills the ring; keeps order when it is full."""
 
@@ -120,12 +124,14 @@ class Commands:
         """A compound packet in clear, of at most 256 bytes."""
         self._push(Command.SEND_RTCP, peer, (), packet)
 
+    def set_limit(self, peer: Row, max_kbps: int) -> None:
+        """What the peer may send; 0 = no limit."""
+        self._push(Command.SET_LIMIT, peer, (max_kbps * LIMIT_BPS_OF_A_KBPS,))
+
     def set_rate(self, peer: Row, rate_bps: int) -> None:
         """The pacer's rate; 0 = send now."""
         self._push(Command.SET_RATE, peer, (rate_bps,))
 
     def set_audio(self, *, threshold_dbov: int, hold_ms: int, margin_db: int, margin_ms: int) -> None:
         """The four constants of the audio slots; the threshold as a negative level."""
-        self._push(
-            Command.SET_AUDIO, Row(0, 0), (127 + threshold_dbov, hold_ms * 1000, margin_db, margin_ms * 1000)
-        )
+        self._push(Command.SET_AUDIO, Row(0, 0), (127 + threshold_dbov, hold_ms * 1000, margin_db, margin_ms * 1000))

@@ -52,8 +52,9 @@ class Router:
         self._check(description)
         peer = self.peers.get(description.peer) or self._open_peer(description)
         peer.password = description.ice.local_pwd.encode()
-        self._commands.add_peer(peer.row, self._rooms.row(peer.room), peer.sender_ssrc, description.extensions,
-                                peer.password)  # fmt: skip
+        room = self._rooms.row(peer.room)
+        self._commands.add_peer(peer.row, room, peer.sender_ssrc, description.extensions, peer.password)
+        self.limit(channel.Limit(peer.number, description.max_kbps))
         events: list[channel.Event] = []
         kept_tracks = {track.track: track for track in description.tracks}
         for number in [n for n, track in peer.tracks.items() if kept_tracks.get(n) != track.description]:
@@ -83,6 +84,12 @@ class Router:
                 slot.wish = wish
                 events += self._apply(slot, now)
         return events
+
+    def limit(self, limit: channel.Limit) -> None:
+        peer = self.peers.get(limit.peer)
+        if peer is not None and peer.max_kbps != limit.max_kbps:
+            peer.max_kbps = limit.max_kbps
+            self._commands.set_limit(peer.row, limit.max_kbps)
 
     def mute(self, mute: channel.Mute) -> None:
         track = self._tracks.get(mute.track)
@@ -251,12 +258,8 @@ class Router:
             self._rooms.check(description.room)
 
     def _open_peer(self, description: channel.Describe) -> Peer:
-        peer = Peer(
-            number=description.peer,
-            row=self._free["peers"].take(),
-            room=description.room,
-            sender_ssrc=self._draw.randrange(1, 2**32),
-        )
+        row, sender_ssrc = self._free["peers"].take(), self._draw.randrange(1, 2**32)
+        peer = Peer(number=description.peer, row=row, room=description.room, sender_ssrc=sender_ssrc)
         self._rooms.enter(description.room)
         self.peers[peer.number] = peer
         self._peer_rows[peer.row] = peer

@@ -77,3 +77,4 @@ class Peer:
     tracks: dict[int, Track] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     silent: bool = False
+    max_kbps: int = 0

@@ -68,6 +68,7 @@ class Arrival(enum.IntEnum):
     EMPTY = 23
     UNKNOWN_KIND = 24
     RECEIVE_ERROR = 25
+    OVER_LIMIT = 26  # the peer sends more than its grant allows
 
 
 class Departure(enum.IntEnum):
@@ -116,6 +117,7 @@ class Command(enum.IntEnum):
     SET_RATE = 14
     SET_AUDIO = 15
     DROP_LAYER = 16
+    SET_LIMIT = 17
 
 
 class Event(enum.IntEnum):
@@ -165,6 +167,9 @@ PEER = np.dtype(
         ("credit_bits", "i8"),
         ("credit_at_us", "i8"),
         ("report_at_us", "i8"),  # next TWCC report
+        ("limit_bps", "i8"),  # of all that it sends; 0 = no limit
+        ("allowance_bits", "i8"),  # what is left of the limit now, up to a second's worth; speech may overdraw it
+        ("allowance_at_us", "i8"),
         ("generation", "u4"),
         ("room", "i4"),
         ("next_peer", "i4"),  # list of the room
@@ -553,9 +558,7 @@ def pxd() -> str:
     # Seal and send one packet to a slot; queue it; tell Python a fact. Pointers, so that forward knows no socket.
     lines += ["    int (*emit)(State*, int32_t, int64_t) noexcept nogil"]
     lines += ["    void (*tell)(State*, int, int32_t, int64_t, int64_t, int64_t) noexcept nogil"]
-    constants = {
-        key: value for key, value in globals().items() if key.isupper() and type(value) is int
-    }
+    constants = {key: value for key, value in globals().items() if key.isupper() and type(value) is int}
     lines += ["", "cdef enum:"] + [f"    {key} = {value}" for key, value in constants.items()]
     for prefix, members in (
         ("ARRIVAL", Arrival), ("DEPARTURE", Departure), ("COMMAND", Command), ("EVENT", Event), ("KIND", Kind),

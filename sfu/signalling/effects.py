@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from sfu import channel
-from sfu import room as rooms
 from sfu import room_values as values
 from sfu.contract import Grant
+from sfu.room import Room
 from sfu.signalling import messages
 
 CLOSE_LEFT = 4000
@@ -38,7 +38,7 @@ class Say:
 class Changed:
     """Something happened in the room: tell those who are in, and the workers."""
 
-    room: rooms.Room
+    room: Room
     changes: values.Changes
 
 

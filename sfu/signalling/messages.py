@@ -86,11 +86,21 @@ class Unpublish(ClientMessage, tag="unpublish"):
     source: Source
 
 
+ModerateAction = Literal["mute", "stop_video", "remove", "allow_to_speak", "forbid_to_speak"]
+
+
 class Moderate(ClientMessage, tag="moderate"):
-    """Act on another participant; needs the right to moderate."""
+    """Act on another participant; needs the right to moderate. Who was removed needs a new grant to come back."""
 
     target: Text
-    action: Literal["mute", "stop_video", "remove"]
+    action: ModerateAction
+
+
+class Roster(ClientMessage, tag="roster"):
+    """A page of everybody who is here, the audience too; `after` is the `next` of the page before."""
+
+    after: Text | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
 
 
 class Send(ClientMessage, tag="send"):
@@ -105,7 +115,7 @@ class Leave(ClientMessage, tag="leave"):
     """I go. The server closes the WebSocket."""
 
 
-FromClient = Join | Offer | View | Mute | Unmute | Unpublish | Moderate | Send | Leave
+FromClient = Join | Offer | View | Mute | Unmute | Unpublish | Moderate | Roster | Send | Leave
 
 
 class ServerMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -135,7 +145,10 @@ class IceServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Joined(ServerMessage, tag="joined"):
-    """You are in: who you are, who is there, how to come back. `sequence` numbers the room's events."""
+    """You are in: who you are, who is there, how to come back. `sequence` numbers the room's events.
+
+    `participants` are those who may publish; `audience` is how many are here to watch only.
+    """
 
     request: int
     participant: str
@@ -145,7 +158,16 @@ class Joined(ServerMessage, tag="joined"):
     participants: list[ParticipantView]
     ice_servers: list[IceServer] = []
     may_publish: list[Source] = []
+    may_moderate: bool = False
+    audience: int = 0
     speaker: str | None = None
+
+
+class Granted(ServerMessage, tag="granted"):
+    """What you may do has changed. A source that you may no longer publish has ended."""
+
+    may_publish: list[Source]
+    may_moderate: bool
 
 
 class Answer(ServerMessage, tag="answer"):
@@ -186,11 +208,26 @@ class Slots(ServerMessage, tag="slots"):
     slots: list[SlotState]
 
 
-class ParticipantEvent(ServerMessage, tag="participant"):
-    """Somebody joined or left."""
+class RosterPage(ServerMessage, tag="roster"):
+    """A page of everybody who is here; `next` asks for the next one, null = this was the last."""
+
+    request: int
+    participants: list[ParticipantView]
+    next: str | None
+
+
+class AudienceEvent(ServerMessage, tag="audience"):
+    """How many are here to watch only; at most once a second."""
 
     sequence: int
-    event: Literal["joined", "left"]
+    count: int
+
+
+class ParticipantEvent(ServerMessage, tag="participant"):
+    """Somebody who may publish joined, left or has another name or role now. Audience makes no such events."""
+
+    sequence: int
+    event: Literal["joined", "left", "changed"]
     participant: str
     name: str = ""
     role: str = ""
@@ -235,8 +272,28 @@ class Ended(ServerMessage, tag="ended"):
     reason: str
 
 
+class RoomEnded(ServerMessage, tag="room_ended"):
+    """The room was ended. Only the server API's event stream carries it; clients are told `ended`."""
+
+    sequence: int
+
+
 FromServer = (
-    Joined | Answer | Done | Error | Slots | ParticipantEvent | TrackEvent | Speakers | Quality | Message | Ended
+    Joined
+    | Answer
+    | Done
+    | Error
+    | Slots
+    | RosterPage
+    | Granted
+    | AudienceEvent
+    | ParticipantEvent
+    | TrackEvent
+    | Speakers
+    | Quality
+    | Message
+    | Ended
+    | RoomEnded
 )
 
 _decoder = msgspec.json.Decoder(FromClient)
@@ -251,3 +308,18 @@ def decode(data: bytes | str) -> FromClient:
 def encode(message: FromServer) -> bytes:
     """A message for the client, encoded once however many get it."""
     return _encoder.encode(message)
+
+
+class _Id(msgspec.Struct):
+    id: int
+
+
+_id_decoder = msgspec.json.Decoder(_Id)
+
+
+def request_id(data: str) -> int | None:
+    """The id of a message that may be wrong in everything else, so that even its error can be told apart."""
+    try:
+        return _id_decoder.decode(data).id
+    except (msgspec.MsgspecError, UnicodeError):
+        return None

@@ -47,7 +47,7 @@ class Proposal:
     extensions: channel.Extensions
     plan: answer.AnswerPlan
 
-    def describe(self, *, request: int, peer: int, room: int) -> channel.Describe:
+    def describe(self, *, request: int, peer: int, room: int, max_kbps: int) -> channel.Describe:
         """The command that makes it so in the worker. The answer leaves after its Done (rule 1)."""
         return channel.Describe(
             request=request,
@@ -59,11 +59,15 @@ class Proposal:
             extensions=self.extensions,
             tracks=self.tracks,
             slots=self.slots,
+            max_kbps=max_kbps,
         )
 
-    def answer(self, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate]) -> str:
-        """The SDP answer, with the worker's fingerprint and addresses, the preferred address first."""
-        return answer.write(self.plan, fingerprint, candidates)
+    def answer(self, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate], max_kbps: int = 0) -> str:
+        """The SDP answer, with the worker's fingerprint and addresses, the preferred address first.
+
+        `max_kbps` is what the client may send in all (0 = no limit); its pictures are told their share of it.
+        """
+        return answer.write(self.plan, fingerprint, candidates, max_kbps)
 
 
 @dataclass(frozen=True, slots=True)

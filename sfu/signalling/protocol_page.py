@@ -45,6 +45,7 @@ Beyond the rate the answer is `rate_limited` with `retry_after` in seconds. Who 
 """
 
 _CODE_MEANING = {
+    "conflict": "Something newer is in force already, as a policy of a higher version.",
     "bad_message": "Not JSON, not a known type, over a limit, or out of place. Correct the client.",
     "bad_offer": "The SDP cannot be answered; the reason says why.",
     "forbidden": "The grant does not allow it.",

@@ -88,6 +88,7 @@ class MediaSection:
     protocol: str
     formats: tuple[str, ...]
     connection: str = "IN IP4 0.0.0.0"
+    bandwidth_bps: int = 0  # b=TIAS (RFC 3890) of an answer; 0 = does not stand there. Offers' are not read.
     mid: str | None = None
     direction: str = "sendrecv"
     ice_ufrag: str | None = None
@@ -167,6 +168,8 @@ def _session_lines(session: SessionDescription) -> Iterator[str]:
 def _section_lines(section: MediaSection) -> Iterator[str]:
     yield f"m={section.kind} {section.port} {section.protocol} {' '.join(section.formats)}"
     yield f"c={section.connection}"
+    if section.bandwidth_bps:
+        yield f"b=TIAS:{section.bandwidth_bps}"
     if section.mid is not None:
         yield f"a=mid:{section.mid}"
     yield f"a={section.direction}"

@@ -24,9 +24,9 @@ from enum import Enum
 import msgspec
 
 from sfu import channel, errors
-from sfu import room as rooms
 from sfu import room_values as values
-from sfu.contract import Grant, check_may_publish
+from sfu.contract import Grant
+from sfu.room import Room
 from sfu.signalling import messages, told
 from sfu.signalling.effects import (
     CLOSE_ENDED,
@@ -66,27 +66,6 @@ class _Pending:
     fresh: bool
 
 
-class _Id(msgspec.Struct):
-    id: int
-
-
-_id_decoder = msgspec.json.Decoder(_Id)
-
-
-def error_message(error: Exception, request: int | None) -> messages.Error:
-    """The one door from exceptions to clients. What is not meant for them becomes `internal` without details."""
-    match error:
-        case errors.StentorError():
-            retry = msgspec.UNSET if error.retry_after_s is None else round(error.retry_after_s, 3)
-            return messages.Error(request=request, code=error.code, reason=error.reason, retry_after=retry)
-        case msgspec.ValidationError() | msgspec.DecodeError() | UnicodeDecodeError():
-            return messages.Error(request=request, code=errors.BadMessage.code, reason=str(error)[:300])
-        case _:
-            return messages.Error(
-                request=request, code=errors.Internal.code, reason="the server failed at this request"
-            )
-
-
 class Session:
     """See the table above. `number` tells sessions apart in the log."""
 
@@ -97,7 +76,7 @@ class Session:
         self.participant = ""
         self.peer = 0  # 0 = no peer connection
         self.resume_key = ""
-        self.room: rooms.Room | None = None
+        self.room: Room | None = None
         self.grant: Grant | None = None
         self._around = surroundings
         self._began_at = now
@@ -118,7 +97,7 @@ class Session:
         try:
             if isinstance(data, bytes):
                 raise errors.BadMessage("messages are JSON in text frames, not binary frames")
-            request = _request_id(data)
+            request = messages.request_id(data)
             self._charge(len(data), now)
             message = messages.decode(data)
             self._around.counts.messages[str(message.__struct_config__.tag)] += 1
@@ -144,7 +123,7 @@ class Session:
         return effects
 
     def _complain(self, error: Exception, request: int | None) -> list[Effect]:
-        said = error_message(error, request)
+        said = told.error_message(error, request)
         self._around.counts.errors[said.code] += 1
         return [Say(said)]
 
@@ -154,45 +133,48 @@ class Session:
             self.state = State.LEFT
             return [Resume(message.resume, message.id, grant)]
         name = self._around.draw_name()
-        entry = values.Enter(name, grant.name, grant.role, grant.publish, grant.moderate, grant.visible)
-        room, changes = self._around.rooms.enter(grant.room, entry)
+        room, changes = self._around.rooms.enter(grant.room, told.entry(name, grant))
         self.state, self.room, self.grant, self.participant = State.JOINED, room, grant, name
         self.resume_key = self._around.draw_key()
         return [Say(self._joined(message.id)), Changed(room, changes)]
 
     def _joined(self, request: int) -> messages.Joined:
-        room, grant = self._in_room()
+        room, entry = self._in_room()
         return messages.Joined(
             request=request,
             participant=self.participant,
             room=room.name,
             resume=self.resume_key,
             sequence=room.sequence,
-            participants=[told.participant_view(seat) for seat in room.snapshot()],
-            may_publish=list(grant.publish),
+            participants=[told.participant_view(seat) for seat in room.seats.snapshot()],
+            may_publish=[told.source(one) for one in entry.may_publish],
+            may_moderate=entry.may_moderate,
+            audience=room.seats.audience,
             speaker=room.active_speaker,
         )
 
-    def _in_room(self) -> tuple[rooms.Room, Grant]:
-        if self.room is None or self.grant is None:
+    def _in_room(self) -> tuple[Room, values.Enter]:
+        if self.room is None:
             raise errors.Unauthorized("join first")
-        return self.room, self.grant
+        return self.room, self.room.entry(self.participant)
 
     def _offer(self, message: messages.Offer, now: float) -> list[Effect]:
-        room, grant = self._in_room()
-        check_may_publish(grant, message.sources.values())
-        negotiation, proposal, fresh = self._negotiate(message)
-        check_may_publish(grant, proposal.sources)
+        room, entry = self._in_room()
+        told.check_may_publish(entry, message.sources.values())
+        negotiation, proposal, fresh = self._negotiate(message, room.seats.policy.camera_codec)
+        told.check_may_publish(entry, proposal.sources)
         effects: list[Effect] = self._close_peer() if fresh else []
         if fresh:
             self.peer = self._around.draw_peer()
         self._negotiation, self._fingerprints = negotiation, proposal.fingerprints
         self._pending = _Pending(message.id, self._around.draw_request(), proposal, fresh)
         self.state = State.NEGOTIATING
-        describe = proposal.describe(request=self._pending.request, peer=self.peer, room=room.number)
+        describe = proposal.describe(
+            request=self._pending.request, peer=self.peer, room=room.number, max_kbps=entry.max_kbps
+        )
         return [*effects, Order(describe)]
 
-    def _negotiate(self, message: messages.Offer) -> tuple[Negotiation, Proposal, bool]:
+    def _negotiate(self, message: messages.Offer, camera_codec: str) -> tuple[Negotiation, Proposal, bool]:
         """The offer's negotiation and proposal, and whether it is a new peer connection. Raises BadOffer.
 
         Another certificate is another RTCPeerConnection: nothing of the old one may be used for it. Its offer need
@@ -207,7 +189,7 @@ class Session:
                     return self._negotiation, proposal, False
             except errors.BadOffer as error:
                 refused = error
-        negotiation = self._around.negotiate()
+        negotiation = self._around.negotiate(camera_codec)
         proposal = negotiation.offer(message.sdp, sources, list(message.pairs))
         if refused is not None and proposal.fingerprints == self._fingerprints:
             raise refused
@@ -230,7 +212,14 @@ class Session:
         return self._do(values.Unpublish(self.participant, message.source), message)
 
     def _moderate(self, message: messages.Moderate, now: float) -> list[Effect]:
-        return self._do(values.Moderate(self.participant, message.target, message.action), message)
+        at = self._around.unix_time()
+        return self._do(values.Moderate(self.participant, message.target, message.action, at), message)
+
+    def _roster(self, message: messages.Roster, now: float) -> list[Effect]:
+        room, _ = self._in_room()
+        seats, following = room.seats.roster(self.participant, message.after, message.limit)
+        views = [told.participant_view(seat) for seat in seats]
+        return [Say(messages.RosterPage(request=message.id, participants=views, next=following))]
 
     def _send(self, message: messages.Send, now: float) -> list[Effect]:
         return self._do(values.Tell(self.participant, message.to, message.topic, message.body), message)
@@ -242,6 +231,13 @@ class Session:
 
     def _leave(self, message: messages.Leave, now: float) -> list[Effect]:
         return [Say(messages.Done(request=message.id)), *self.end("left", CLOSE_LEFT)]
+
+    def permitted(self, entry: values.Enter) -> list[Effect]:
+        """What I may do was changed: by a moderator, or by another grant."""
+        effects: list[Effect] = [Say(told.granted(entry))]
+        if self.peer:
+            effects.append(Order(channel.Limit(self.peer, entry.max_kbps)))
+        return effects
 
     # -- the worker speaks --
     def described(
@@ -255,7 +251,9 @@ class Session:
         slots = {slot.mid: slot.pair for slot in pending.proposal.slots if slot.kind == "video"}
         if pending.fresh:
             self._shown.clear()
-        answer = messages.Answer(request=pending.id, sdp=pending.proposal.answer(fingerprint, candidates))
+        max_kbps = room.entry(self.participant).max_kbps
+        sdp = pending.proposal.answer(fingerprint, candidates, max_kbps)
+        answer = messages.Answer(request=pending.id, sdp=sdp)
         published = values.Negotiated(self.participant, pending.proposal.sources, slots, pending.fresh)
         return [Say(answer), Changed(room, room.apply(published))]
 
@@ -365,20 +363,13 @@ class Session:
         return [*effects, Over()]
 
 
-def _request_id(data: str) -> int | None:
-    """The id of a message that may be wrong in everything else, so that even its error can be told apart."""
-    try:
-        return _id_decoder.decode(data).id
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-
-
 _IN_ROOM: Mapping[type, Callable[..., list[Effect]]] = {
     messages.View: Session._view,
     messages.Mute: Session._mute,
     messages.Unmute: Session._unmute,
     messages.Unpublish: Session._unpublish,
     messages.Moderate: Session._moderate,
+    messages.Roster: Session._roster,
     messages.Send: Session._send,
     messages.Leave: Session._leave,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sfu import room as rooms
+from sfu import rooms
 from sfu.config import Config
 from sfu.contract import Grant
 from sfu.signalling.effects import Counts
@@ -19,7 +19,8 @@ class Surroundings:
     config: Config
     rooms: rooms.Rooms
     verify: Callable[[str, bool], Grant]  # (token, resuming); raises Unauthorized
-    negotiate: Callable[[], Negotiation]
+    negotiate: Callable[[str], Negotiation]  # for the room's camera codec
+    unix_time: Callable[[], float]  # seconds
     draw_peer: Callable[[], int]
     draw_request: Callable[[], int]
     draw_name: Callable[[], str]  # of a participant; unique

@@ -30,6 +30,7 @@ DESCRIBE = channel.Describe(
 COMMANDS: list[channel.Command] = [
     DESCRIBE,
     channel.View(peer=1, slots=(channel.SlotWish("0", 5, 720, 30, 1, 6),)),
+    channel.Limit(peer=1, max_kbps=300),
     channel.Mute(track=5, muted=True),
     channel.Close(peer=1),
     channel.Snapshot(request=9),

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from sfu import config as settings
-from sfu.config import ConfigError, WorkerConfig, build, fields, main, page, parse_toml, shown, worker_config
+from sfu.config import ConfigError, WorkerConfig, build, fields, parse_toml, shown, worker_config
+from sfu.config_page import main, page
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() -> None:

@@ -1,27 +1,33 @@
-"""Stories of a room, and a naive model that must agree with it."""
+"""Stories of a room."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sfu.channel import SlotWish
-from sfu.contract import SOURCES
-from sfu.errors import ClientError, Forbidden, NotFound, Overloaded, RoomFull
-from sfu.room import Room, Rooms
+from sfu.contract import SOURCES, Policy
+from sfu.errors import Conflict, Forbidden, NotFound, RoomFull
+from sfu.room import Room
 from sfu.room_values import (
+    AudienceCounted,
     Changes,
-    Disconnected,
+    CountAudience,
+    End,
     Enter,
     Exit,
     Hear,
     Look,
     Moderate,
     Negotiated,
+    ParticipantChanged,
+    ParticipantJoined,
     ParticipantLeft,
+    Permit,
+    RoomEnded,
     SetMuted,
+    SetPolicy,
     SlotView,
     SpeakersChanged,
     Tell,
@@ -31,12 +37,17 @@ from sfu.room_values import (
 )
 
 
-def enter(name: str, **rights: bool) -> Enter:
-    return Enter(name, name.upper(), "participant", SOURCES, **rights)
+def enter(who: str, **rights: Any) -> Enter:
+    fields = {"name": who.upper(), "role": "participant", "may_publish": SOURCES, "identity": who} | rights
+    return Enter(who, **fields)
+
+
+def viewer(name: str, **rights: Any) -> Enter:
+    return enter(name, may_publish=(), **rights)
 
 
 def room_of(*names: str, seats: int = 40) -> Room:
-    room = Room(1, "r", seats)
+    room = Room(1, "r", Policy(seats=seats))
     for number, name in enumerate(names):
         room.apply(enter(name))
         sources = {"camera": 10 * number + 1, "microphone": 10 * number + 2}
@@ -49,7 +60,7 @@ def look(room: Room, viewer: str, mid: str, show: tuple[str, str] | str | None) 
 
 
 def test_the_seat_after_the_last_is_refused_and_nothing_changes() -> None:
-    room = Room(1, "r", 40)
+    room = Room(1, "r", Policy())
     for number in range(40):
         room.apply(enter(f"p{number}"))
     before = room.sequence
@@ -101,7 +112,7 @@ def test_who_leaves_disappears_from_every_slot() -> None:
 
 
 def test_only_granted_sources_are_published_and_a_refusal_changes_nothing() -> None:
-    room = Room(1, "r", 2)
+    room = Room(1, "r", Policy(seats=2))
     room.apply(Enter("a", "A", "viewer", ("microphone",)))
     with pytest.raises(Forbidden):
         room.apply(Negotiated("a", {"camera": 1, "microphone": 2}, {}))
@@ -115,25 +126,25 @@ def test_muting_twice_is_one_event_and_unpublishing_ends_the_mute() -> None:
     room.apply(Unpublish("a", "microphone"))
     changes = room.apply(Negotiated("a", {"camera": 1, "microphone": 2}, {}))
     assert changes.mutes == {2: False}
-    assert ("microphone", False) in room.snapshot()[0].tracks
+    assert ("microphone", False) in room.seats.snapshot()[0].tracks
 
 
 def test_a_moderator_mutes_stops_and_removes_and_nobody_else_does() -> None:
     room = room_of("a", "b")
     room.apply(enter("host", may_moderate=True))
     with pytest.raises(Forbidden):
-        room.apply(Moderate("a", "b", "remove"))
-    assert room.apply(Moderate("host", "b", "mute")).mutes == {12: True}
-    assert room.apply(Moderate("host", "b", "stop_video")).mutes == {11: True}
-    assert room.apply(Moderate("host", "b", "remove")).removed == ("b",)
+        room.apply(Moderate("a", "b", "remove", 100.0))
+    assert room.apply(Moderate("host", "b", "mute", 100.0)).mutes == {12: True}
+    assert room.apply(Moderate("host", "b", "stop_video", 100.0)).mutes == {11: True}
+    assert room.apply(Moderate("host", "b", "remove", 100.0)).removed == {"b": "removed"}
     with pytest.raises(NotFound):
-        room.apply(Moderate("host", "b", "mute"))
+        room.apply(Moderate("host", "b", "mute", 100.0))
 
 
 def test_a_hidden_participant_makes_no_events_and_stands_in_no_snapshot() -> None:
     room = room_of("a")
     assert room.apply(enter("ghost", visible=False)).events == []
-    assert [seat.participant for seat in room.snapshot()] == ["a"]
+    assert [seat.participant for seat in room.seats.snapshot()] == ["a"]
     assert room.apply(Exit("ghost")).events == []
 
 
@@ -176,129 +187,125 @@ def test_silence_ends_speaking_and_keeps_the_active_speaker() -> None:
     assert (event.active, event.speaking) == ("a", ())
 
 
-def test_rooms_end_with_the_last_and_numbers_are_never_used_again() -> None:
-    rooms = Rooms(seats=1, rooms_max=1, participants_max=9)
-    first, _ = rooms.enter("x", enter("a"))
-    with pytest.raises(Overloaded):
-        rooms.enter("y", enter("b"))
+def test_who_was_removed_comes_back_with_a_grant_issued_later_only() -> None:
+    room = room_of("host")
+    room.apply(Permit(enter("host", may_moderate=True)))
+    room.apply(enter("b", issued_at=50.0))
+    room.apply(Moderate("host", "b", "remove", 100.0))
+    for issued_at in (50.0, 100.0):
+        with pytest.raises(Forbidden, match="new grant"):
+            room.apply(enter("b", issued_at=issued_at))
+    room.apply(enter("b", issued_at=101.0))
+    assert "b" in room
+
+
+def test_the_stage_has_its_own_limit_and_the_audience_the_rest() -> None:
+    room = Room(1, "r", Policy(seats=4, senders=2))
+    room.apply(enter("a"))
+    room.apply(enter("b"))
+    with pytest.raises(RoomFull, match="places for those who publish"):
+        room.apply(enter("c"))
+    room.apply(viewer("v1"))
+    room.apply(viewer("v2"))
+    with pytest.raises(RoomFull, match="seats"):
+        room.apply(viewer("v3"))
+
+
+def test_audience_makes_no_events_is_counted_once_and_not_in_the_snapshot() -> None:
+    room = room_of("a")
+    room.apply(CountAudience())
+    assert [event for name in ("v1", "v2", "v3") for event in room.apply(viewer(name)).events] == []
+    assert [seat.participant for seat in room.seats.snapshot()] == ["a"]
+    (counted,) = room.apply(CountAudience()).events
+    assert isinstance(counted, AudienceCounted) and counted.count == 3
+    assert room.apply(CountAudience()).events == []
+    assert room.apply(Exit("v2")).events == []
+    assert [event.count for event in room.apply(CountAudience()).events if isinstance(event, AudienceCounted)] == [2]
+
+
+def test_a_command_of_one_viewer_looks_at_no_other_viewers_wishes() -> None:
+    room = room_of("a")
+    for name in ("v1", "v2"):
+        room.apply(viewer(name))
+        room.apply(Negotiated(name, {}, {"v0": ""}, fresh=True))
+        assert look(room, name, "v0", "speaker").wishes.keys() == {name}
+    assert room.apply(Unpublish("a", "camera")).wishes.keys() == {"v1", "v2"}
+
+
+def test_the_roster_comes_in_pages_to_those_who_may_read_it() -> None:
+    room = room_of("a")
+    for number in range(5):
+        room.apply(viewer(f"v{number}"))
+    room.apply(viewer("ghost", visible=False))
+    with pytest.raises(Forbidden):
+        room.seats.roster("v0", None, 3)
+    room.apply(Permit(viewer("v0", may_moderate=True)))
+    first, after = room.seats.roster("v0", None, 4)
+    second, end = room.seats.roster(None, after, 4)
+    assert [seat.participant for seat in (*first, *second)] == ["a", "v0", "v1", "v2", "v3", "v4"]
+    assert (after, end) == ("v2", None)
+    room.apply(Exit("v2"))
+    with pytest.raises(NotFound, match="begin again"):
+        room.seats.roster(None, after, 4)
+
+
+def test_who_is_allowed_to_speak_steps_on_the_stage_and_off_again() -> None:
+    room = room_of("a")
+    room.apply(enter("host", may_moderate=True))
+    room.apply(viewer("v"))
+    changes = room.apply(Moderate("host", "v", "allow_to_speak", 1.0))
+    assert [type(event) for event in changes.events] == [ParticipantJoined]
+    assert changes.permitted["v"].may_publish == ("microphone",)
+    assert room.seats.audience == 0
+    room.apply(Negotiated("v", {"microphone": 77}, {}))
+    changes = room.apply(Moderate("host", "v", "forbid_to_speak", 2.0))
+    assert [type(event) for event in changes.events] == [TrackChanged, ParticipantLeft]
+    assert (changes.mutes, room.owner_of(77), room.seats.audience) == ({77: True}, None, 1)
+
+
+def test_nobody_is_allowed_to_speak_when_the_stage_is_full() -> None:
+    room = Room(1, "r", Policy(senders=1))
+    room.apply(enter("host", may_moderate=True))
+    room.apply(viewer("v"))
     with pytest.raises(RoomFull):
-        rooms.enter("x", enter("b"))
-    rooms.sweep(first)
-    assert len(rooms) == 1
-    first.apply(Exit("a"))
-    rooms.sweep(first)
-    second, _ = rooms.enter("y", enter("b"))
-    assert second.number > first.number
-    assert rooms.by_number(first.number) is None
+        room.apply(Moderate("host", "v", "allow_to_speak", 1.0))
+    assert room.entry("v").may_publish == ()
 
 
-def test_a_full_server_opens_no_seat() -> None:
-    rooms = Rooms(seats=5, rooms_max=5, participants_max=1)
-    rooms.enter("x", enter("a"))
-    with pytest.raises(Overloaded):
-        rooms.enter("y", enter("b"))
+def test_a_replaced_grant_ends_what_it_no_longer_allows_and_tells_a_new_name() -> None:
+    room = room_of("a", "b")
+    look(room, "b", "v0", ("a", "camera"))
+    changes = room.apply(Permit(enter("a", name="Anna", may_publish=("microphone",), identity="somebody else")))
+    assert [type(event) for event in changes.events] == [TrackChanged, ParticipantChanged]
+    assert changes.mutes == {1: True} and changes.wishes == {"b": (SlotWish("v0"),)}
+    assert room.entry("a").identity == "a"
+    with pytest.raises(Forbidden):
+        room.apply(Negotiated("a", {"camera": 9, "microphone": 2}, {}))
 
 
-NAMES = st.sampled_from(["a", "b", "c", "d"])
-SOURCE = st.sampled_from(SOURCES)
+def test_who_becomes_visible_is_announced_with_what_he_publishes() -> None:
+    room = Room(1, "r", Policy())
+    room.apply(enter("a", visible=False))
+    room.apply(Negotiated("a", {"camera": 1}, {}))
+    changes = room.apply(Permit(enter("a")))
+    assert [type(event) for event in changes.events] == [ParticipantJoined, TrackChanged]
+    assert [type(event) for event in room.apply(Permit(enter("a", visible=False))).events] == [ParticipantLeft]
 
 
-class RoomAgainstModel(RuleBasedStateMachine):
-    """The model: who is in, which sources he has, and what a viewer asked for. Nothing is remembered cleverly."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.room = Room(1, "r", 3)
-        self.sources: dict[str, dict[str, int]] = {}
-        self.muted: set[int] = set()
-        self.views: dict[str, dict[str, tuple[str, str] | None]] = {}
-        self.told: dict[str, dict[str, int]] = {}
-        self.tracks = 0
-        self.sequence = 0
-
-    def do(self, command: object) -> bool:
-        before = (self.room.sequence, self.room.snapshot())
-        try:
-            changes = self.room.apply(command)  # type: ignore[arg-type]
-        except ClientError:
-            assert (self.room.sequence, self.room.snapshot()) == before
-            return False
-        for event in changes.events:
-            self.sequence += 1
-            assert event.sequence == self.sequence
-        for viewer, wishes in changes.wishes.items():
-            for wish in wishes:
-                assert self.told[viewer].get(wish.mid) != wish.track, "told without need"
-                self.told[viewer][wish.mid] = wish.track
-        for track, muted in changes.mutes.items():
-            (self.muted.add if muted else self.muted.discard)(track)
-        return True
-
-    @rule(name=NAMES)
-    def enter(self, name: str) -> None:
-        expected = name not in self.sources and len(self.sources) < 3
-        self.told.setdefault(name, {})
-        assert self.do(enter(name)) == expected
-        if expected:
-            self.sources[name], self.views[name], self.told[name] = {}, {}, {}
-
-    @rule(name=NAMES)
-    def exit(self, name: str) -> None:
-        assert self.do(Exit(name))
-        self.sources.pop(name, None)
-        self.views.pop(name, None)
-
-    @rule(name=NAMES, wanted=st.sets(SOURCE))
-    def offer(self, name: str, wanted: set[str]) -> None:
-        kept = {source: track for source, track in self.sources.get(name, {}).items() if source in wanted}
-        for source in sorted(wanted - kept.keys()):
-            self.tracks += 1
-            kept[source] = self.tracks
-        assert self.do(Negotiated(name, kept, {"0": "", "1": ""})) == (name in self.sources)
-        if name in self.sources:
-            self.sources[name] = kept
-
-    @rule(name=NAMES)
-    def disconnect(self, name: str) -> None:
-        assert self.do(Disconnected(name)) == (name in self.sources)
-        if name in self.sources:
-            self.sources[name], self.views[name], self.told[name] = {}, {}, {}
-
-    @rule(name=NAMES, source=SOURCE)
-    def unpublish(self, name: str, source: str) -> None:
-        assert self.do(Unpublish(name, source)) == (source in self.sources.get(name, {}))
-        self.sources.get(name, {}).pop(source, None)
-
-    @rule(name=NAMES, source=SOURCE, muted=st.booleans())
-    def mute(self, name: str, source: str, muted: bool) -> None:
-        done = self.do(SetMuted(name, source, muted))
-        track = self.sources.get(name, {}).get(source)
-        assert done == (track is not None)
-        assert track is None or (track in self.muted) == muted
-
-    @rule(name=NAMES, mid=st.sampled_from(["0", "1"]), shown=st.none() | st.tuples(NAMES, SOURCE))
-    def look(self, name: str, mid: str, shown: tuple[str, str] | None) -> None:
-        if self.do(Look(name, (SlotView(mid, shown),))):
-            self.views[name][mid] = shown
-
-    @invariant()
-    def the_snapshot_is_the_model(self) -> None:
-        seen = {seat.participant: {source for source, _ in seat.tracks} for seat in self.room.snapshot()}
-        assert seen == {name: set(sources) for name, sources in self.sources.items()}
-
-    @invariant()
-    def every_slot_was_told_what_its_view_means_now(self) -> None:
-        for viewer, views in self.views.items():
-            for mid, target in views.items():
-                track = self.sources.get(target[0], {}).get(target[1], 0) if target else 0
-                assert self.told[viewer].get(mid, 0) == track
-
-    @invariant()
-    def a_track_has_the_owner_that_publishes_it(self) -> None:
-        for name, sources in self.sources.items():
-            for source, track in sources.items():
-                assert self.room.owner_of(track) == (name, source)
+def test_a_policy_of_a_lower_version_is_refused_and_a_smaller_one_puts_nobody_out() -> None:
+    room = room_of("a", "b")
+    room.apply(SetPolicy(Policy(seats=1, version=2)))
+    assert len(room) == 2
+    with pytest.raises(RoomFull):
+        room.apply(enter("c"))
+    with pytest.raises(Conflict):
+        room.apply(SetPolicy(Policy(version=1)))
 
 
-TestRoomAgainstModel = RoomAgainstModel.TestCase
-TestRoomAgainstModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_the_end_of_a_room_puts_everybody_out() -> None:
+    room = room_of("a", "b")
+    changes = room.apply(End())
+    assert changes.removed == {"a": "room_ended", "b": "room_ended"}
+    assert [type(event) for event in changes.events] == [RoomEnded]
+    assert (len(room), room.owner_of(1)) == (0, None)
+    assert room.apply(Exit("a")) == Changes()

@@ -68,6 +68,10 @@ cdef int apply(Core* core, CommandRow* c) noexcept nogil:
         return drop_peer(core, r)
     if c.kind == COMMAND_SEND_RTCP:
         return send_rtcp(core, r, c.bytes, c.length)
+    if c.kind == COMMAND_SET_LIMIT:
+        k.peers[r].limit_bps = k.peers[r].allowance_bits = c.numbers[0]
+        k.peers[r].allowance_at_us = k.now_us
+        return 0
     if c.kind == COMMAND_SET_RATE:
         k.peers[r].rate_bps = c.numbers[0]
         k.peers[r].credit_at_us = k.now_us

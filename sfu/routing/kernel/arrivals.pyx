@@ -135,6 +135,26 @@ cdef int take_rtcp(Core* core, int peer, uint8_t* data, int n) noexcept nogil:
     return ARRIVAL_RTCP_READ if read_rtcp(core, peer, data, n) == 0 else ARRIVAL_RTCP_BAD
 
 
+cdef bint over_limit(State* k, int peer, int stream, int n) noexcept nogil:
+    """Charge a packet to its peer's limit. True = it must be dropped: a picture's at 0, any at a second's overdraft.
+
+    Asked before the packet is noted for TWCC: to the sender it is lost, so that its own estimate gives way.
+    """
+    cdef PeerRow* p = &k.peers[peer]
+    if p.limit_bps == 0:
+        return False
+    p.allowance_bits = min(
+        p.limit_bps, p.allowance_bits + (k.now_us - p.allowance_at_us) * p.limit_bps // 1000000
+    )
+    p.allowance_at_us = k.now_us
+    cdef int layer = k.streams[stream].layer if stream >= 0 else -1
+    cdef bint sound = layer >= 0 and k.tracks[k.layers[layer].track].kind == KIND_AUDIO
+    if p.allowance_bits < (-p.limit_bps if sound else 8 * n):
+        return True
+    p.allowance_bits -= 8 * n
+    return False
+
+
 cdef int take_rtp(Core* core, int peer, uint8_t* data, int n, int64_t arrival_us) noexcept nogil:
     """Open, bind, note; then media goes to its ring and a repair is unwrapped into it."""
     cdef State* k = &core.state
@@ -153,6 +173,8 @@ cdef int take_rtp(Core* core, int peer, uint8_t* data, int n, int64_t arrival_us
     if not k.peers[peer].opened:
         k.peers[peer].opened = 1
         tell(k, EVENT_ENCRYPTED, peer, 0, 0, 0)
+    if over_limit(k, peer, stream, n):
+        return ARRIVAL_OVER_LIMIT
     note_arrival(core, peer, data, &header, arrival_us)
     stream = bind(core, peer, stream, index, data, &header)
     if stream < 0:

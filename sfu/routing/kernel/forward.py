@@ -207,9 +207,7 @@ def catch_up(k, s, layer, first):
                 detach_wanted(k, s)
                 attach(k, s, layer)
                 k.counters[COUNTER_AUDIO_SWITCHES if k.slots[s].kind == KIND_AUDIO else COUNTER_SWITCHES] += 1
-                k.tell(
-                    k, EVENT_SWITCHED, s, layer, k.layers[layer].generation, k.layers[layer].height
-                )
+                k.tell(k, EVENT_SWITCHED, s, layer, k.layers[layer].generation, k.layers[layer].height)
             offer(k, s, layer, p)
         index += 1
     return switched

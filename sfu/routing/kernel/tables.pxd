@@ -16,6 +16,9 @@ ctypedef struct PeerRow:
     int64_t credit_bits
     int64_t credit_at_us
     int64_t report_at_us
+    int64_t limit_bps
+    int64_t allowance_bits
+    int64_t allowance_at_us
     uint32_t generation
     int32_t room
     int32_t next_peer
@@ -338,6 +341,7 @@ cdef enum:
     ARRIVAL_EMPTY = 23
     ARRIVAL_UNKNOWN_KIND = 24
     ARRIVAL_RECEIVE_ERROR = 25
+    ARRIVAL_OVER_LIMIT = 26
 
 cdef enum:
     DEPARTURE_SENT = 0
@@ -382,6 +386,7 @@ cdef enum:
     COMMAND_SET_RATE = 14
     COMMAND_SET_AUDIO = 15
     COMMAND_DROP_LAYER = 16
+    COMMAND_SET_LIMIT = 17
 
 cdef enum:
     EVENT_STUN = 1

@@ -570,3 +570,13 @@ def test_no_row_is_in_two_lives_at_once_and_none_is_lost(history: list[tuple[Any
     assert set(rig.router.rows_used().values()) == {0}
     for peer, room in ((90, 90), (91, 91)):
         rig.describe(peer, room=room)
+
+
+def test_a_limit_is_told_to_the_kernel_when_it_is_another_one(rig: Rig) -> None:
+    rig.describe(1, tracks=[microphone(11)])
+    rig.kernel.take()
+    rig.router.limit(channel.Limit(1, 300))
+    rig.router.limit(channel.Limit(1, 300))
+    rig.router.limit(channel.Limit(99, 300))  # he has left
+    ((name, _, numbers, _),) = rig.kernel.take()
+    assert (name, numbers) == ("SET_LIMIT", (375_000,))

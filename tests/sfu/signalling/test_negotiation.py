@@ -126,7 +126,7 @@ def test_a_source_named_once_is_remembered_for_its_mid() -> None:
 
 def test_the_describe_carries_what_was_negotiated() -> None:
     proposal = propose(negotiation(), session(audio("0", "sendonly"), video("1")))
-    described = proposal.describe(request=1, peer=2, room=3)
+    described = proposal.describe(request=1, peer=2, room=3, max_kbps=0)
     assert described == channel.Describe(
         request=1,
         peer=2,
@@ -283,7 +283,7 @@ def test_a_mutated_offer_is_answered_or_refused(text: str, edits: list[tuple[int
         return
     answer = answered(proposal)
     assert len(answer.media) == len([line for line in lines if line.startswith("m=")])
-    channel.encode(proposal.describe(request=1, peer=1, room=1))
+    channel.encode(proposal.describe(request=1, peer=1, room=1, max_kbps=0))
 
 
 async def real_exchange(video_slots: int) -> tuple[list[str], list[str], Proposal]:

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from sfu import channel
 from sfu.config import build
-from sfu.contract import SOURCES, Grant
+from sfu.contract import SOURCES, Grant, Policy
 from sfu.errors import MediaFailed, NotFound, Overloaded, RateLimited, Unauthorized
-from sfu.room import Rooms
+from sfu.rooms import Rooms
 from sfu.signalling import messages
 from sfu.signalling.effects import Changed, CloseSocket, Counts, Effect, Order, Over, Resume, Say
 from sfu.signalling.limits import TokenBucket
-from sfu.signalling.session import Session, State, error_message
+from sfu.signalling.session import Session, State
 from sfu.signalling.surroundings import Surroundings
+from sfu.signalling.told import error_message
 from tests.offers import CANDIDATES, FINGERPRINT, OFFERS, negotiation
 
 OFFER = OFFERS["firefox_plain"]
@@ -36,9 +37,10 @@ def surroundings(**sections: Any) -> Surroundings:
     peers, requests, names = itertools.count(1), itertools.count(1), itertools.count(1)
     return Surroundings(
         config=build(sections),
-        rooms=Rooms(seats=40, rooms_max=9, participants_max=99),
+        rooms=Rooms(policy=Policy(), rooms_max=9, participants_max=99),
         verify=verify,
-        negotiate=negotiation,
+        negotiate=lambda codec: negotiation(),
+        unix_time=lambda: 1000.0,
         draw_peer=lambda: next(peers),
         draw_request=lambda: next(requests),
         draw_name=lambda: f"p{next(names)}",
@@ -103,12 +105,12 @@ def test_the_answer_and_what_is_published_wait_for_the_worker() -> None:
     session = joined()
     command = describe(ask(session, "offer", sdp=OFFER))
     assert session.state is State.NEGOTIATING
-    assert session.room is not None and session.room.snapshot()[0].tracks == ()
+    assert session.room is not None and session.room.seats.snapshot()[0].tracks == ()
     assert session.described(command.request + 1, FINGERPRINT, CANDIDATES) == []
     answer, changed = session.described(command.request, FINGERPRINT, CANDIDATES)
     assert isinstance(answer, Say) and isinstance(answer.message, messages.Answer) and isinstance(changed, Changed)
     assert answer.message.request == 7
-    assert {source for source, _ in session.room.snapshot()[0].tracks} == {"camera", "microphone"}
+    assert {source for source, _ in session.room.seats.snapshot()[0].tracks} == {"camera", "microphone"}
     assert session.described(command.request, FINGERPRINT, CANDIDATES) == []
 
 
@@ -151,7 +153,7 @@ def test_lost_media_ends_what_was_published_and_keeps_the_seat() -> None:
     session.described(command.request, FINGERPRINT, CANDIDATES)
     effects = session.media_lost(MediaFailed("ICE"))
     assert Order(channel.Close(command.peer)) in effects
-    assert session.room is not None and session.room.snapshot()[0].tracks == ()
+    assert session.room is not None and session.room.seats.snapshot()[0].tracks == ()
     assert session.state is State.JOINED
 
 
