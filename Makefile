@@ -51,10 +51,11 @@ asan: setup-test
 accept-meeting: setup-test ## every line of "Done when" of the first call that a program can check
 	@exec $(BIN)/python -m tests.accept_meeting $(ARGS)
 
-docs: setup ## write docs/protocol.md and docs/configuration.md again from the code
+docs: setup ## write docs/protocol.md, docs/configuration.md and docs/api.md again from the code
 	@$(BIN)/python -m sfu.signalling.protocol_page
 	@$(BIN)/python -m sfu.config_page
-	@echo "docs/protocol.md and docs/configuration.md are written"
+	@$(BIN)/python -m sfu.signalling.openapi
+	@echo "docs/protocol.md, docs/configuration.md and docs/api.md are written"
 
 clean: ## remove everything that was built, the virtual environment too
 	@rm -rf $(BUILD) .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/artifacts *.egg-info

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     token.add_argument("--max-kbps", type=int, default=0, help="of all that is published; 0 = no limit")
     token.add_argument("--moderate", action="store_true", help="may mute and remove others")
+    token.add_argument("--manage", action="store_true", help="may use the server API for this room")
     token.add_argument("--hidden", action="store_true", help="is not shown to others")
     token.add_argument("--valid-s", type=float, default=3600.0, help="seconds in which to join (default: 3600)")
     _add_settings(token)
@@ -99,6 +100,7 @@ def _token(arguments: argparse.Namespace, config: settings.Config) -> int:
         max_kbps=arguments.max_kbps,
         moderate=arguments.moderate,
         visible=not arguments.hidden,
+        manage=arguments.manage,
         expires_at=now + arguments.valid_s,
     )
     print(sign(grant, key, now))

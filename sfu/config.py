@@ -75,6 +75,17 @@ class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audience: Annotated[str, Meta(min_length=1, description="`aud` that every token must carry.")] = "stentor-sfu"
 
 
+class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The server API under /v1."""
+
+    token: Annotated[
+        str,
+        Meta(description="Bearer for all rooms, at least 32 characters. Empty: only grants with `manage`."),
+    ] = ""
+    requests_per_s: Annotated[float, Meta(gt=0, description="Requests per second of one address, lasting.")] = 50.0
+    requests_burst: Annotated[int, Meta(ge=1, description="Requests at once, on top.")] = 200
+
+
 class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a room is like unless a policy says otherwise."""
 
@@ -147,6 +158,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 500
     rooms: Annotated[int, Meta(ge=1, description="Rooms open at once.")] = 1000
     participants: Annotated[int, Meta(ge=1, description="Participants in all rooms together.")] = 4000
+    busy_share: Annotated[
+        float, Meta(gt=0, le=1, description="Above this share of a core used by the media kernel nobody new is let in.")
+    ] = 0.8
     outgoing_messages: Annotated[
         int, Meta(ge=16, description="Messages waiting for one slow WebSocket before it is closed.")
     ] = 1000
@@ -172,6 +186,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     media: Media = Media()
     tokens: Tokens = Tokens()
+    api: Api = Api()
     room: Room = Room()
     audio: Audio = Audio()
     session: Session = Session()
@@ -179,7 +194,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
 
 
-SECRETS = frozenset({"tokens.shared_key"})
+SECRETS = frozenset({"tokens.shared_key", "api.token"})
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
@@ -342,8 +357,9 @@ def _checked(values: Mapping[str, Any]) -> Config:
             raise ConfigError(f"http.metrics_networks holds {network!r}, which is not a network") from error
     if config.session.gone_s < config.session.resume_s:
         raise ConfigError("session.gone_s is smaller than session.resume_s")
-    if config.tokens.shared_key and len(config.tokens.shared_key) < 32:
-        raise ConfigError("tokens.shared_key is shorter than 32 characters and could be guessed")
+    for key, secret in (("tokens.shared_key", config.tokens.shared_key), ("api.token", config.api.token)):
+        if secret and len(secret) < 32:
+            raise ConfigError(f"{key} is shorter than 32 characters and could be guessed")
     return config
 
 

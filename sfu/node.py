@@ -21,12 +21,14 @@ from sfu.contract import Grant, TokenKey, verify
 from sfu.room import Room
 from sfu.signalling import effects, messages
 from sfu.signalling.announced import candidates
-from sfu.signalling.backend import Client, NodeSnapshot, WorkerSnapshot
+from sfu.signalling.backend import Client, NodeSnapshot
+from sfu.signalling.feeds import Feeds
 from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import SessionIndex
 from sfu.signalling.surroundings import Surroundings
 from sfu.signalling.told import error_message, message_of
+from sfu.snapshots import Snapshots
 from sfu.workers import Launch, Worker, launch, worker_error
 
 log = logging.getLogger("stentor.node")
@@ -35,8 +37,8 @@ log = logging.getLogger("stentor.node")
 TICK_S = 1.0
 # How often the lag of the loop is measured. Rarer: short blocks go unseen.
 LAG_EVERY_S = 0.1
-# A worker that does not answer in this time is shown as silent (DESIGN 3, rule 1).
-SNAPSHOT_WITHIN_S = 0.2
+# Of a server that is too busy. Shorter: those who were refused add to its work.
+RETRY_AFTER_S = 5.0
 
 
 class Node:
@@ -55,22 +57,24 @@ class Node:
         self._config = config
         self._key = key
         self._clock = clock
-        self._unix_time = unix_time
+        self.unix_time = unix_time
         self._chance = chance or random.SystemRandom()
         self._numbers = itertools.count(1)
         self._tracks = itertools.count(1)
         self._peers = itertools.count(1)
         self._requests = itertools.count(1)
         self.counts = effects.Counts()
+        self.feeds = Feeds()
         self.rooms = rooms.Rooms(
             policy=config.room.policy(), rooms_max=config.limits.rooms, participants_max=config.limits.participants
         )
         self._around = Surroundings(
             config=config,
             rooms=self.rooms,
-            verify=self._verify,
+            verify=self.verify,
+            admit=self._admit,
             negotiate=self._negotiate,
-            unix_time=unix_time,
+            unix_time=self.unix_time,
             draw_peer=lambda: next(self._peers),
             draw_request=lambda: next(self._requests),
             draw_name=lambda: "p-" + secrets.token_hex(6),
@@ -83,9 +87,10 @@ class Node:
         ]
         self._sessions = SessionIndex()
         self._describes: dict[int, Session] = {}
-        self._snapshots: dict[int, asyncio.Future[channel.Counters]] = {}
+        self._snapshots = Snapshots(self._workers, lambda: next(self._requests))
         self._tasks: list[asyncio.Task[None]] = []
         self._lag_s = 0.0
+        self._busy_share = 0.0
         self._stopping = False
 
     # -- life --
@@ -118,6 +123,8 @@ class Node:
                 self._guarded(session, session.tick, self._clock())
             for room in self.rooms.all():
                 self.command(room, values.CountAudience())
+            shares = [one.counters.kernel_busy_share for one in await self._snapshots.take() if one.counters]
+            self._busy_share = max(shares, default=self._busy_share)
 
     async def _measure_lag(self) -> None:
         while True:
@@ -225,6 +232,8 @@ class Node:
     def _distribute(self, room: Room, changes: values.Changes, but: Session | None = None) -> None:
         for event in changes.events:
             encoded = messages.encode(message_of(event))
+            if not isinstance(event, values.Told) or event.to is None:
+                self.feeds.publish(room.name, room.number, event.sequence, encoded)
             for participant in self._hearers(room, event):
                 session = self._sessions.by_participant(participant)
                 client = self._sessions.client(session)
@@ -323,14 +332,12 @@ class Node:
             self.command(room, values.Hear(event.levels, self._clock()))
 
     def _counters(self, worker: Worker, event: channel.Counters) -> None:
-        waiting = self._snapshots.pop(event.request, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(event)
+        self._snapshots.answered(event)
 
     # -- facts --
     async def snapshot(self) -> NodeSnapshot:
-        """The node's own numbers and those of each worker that answers within SNAPSHOT_WITHIN_S."""
-        workers = await asyncio.gather(*(self._worker_snapshot(worker) for worker in self._workers))
+        """The node's own numbers and those of each worker that answers in time."""
+        workers = await self._snapshots.take()
         lag_s, self._lag_s = self._lag_s, 0.0
         return NodeSnapshot(
             rooms=len(self.rooms),
@@ -338,25 +345,17 @@ class Node:
             messages=dict(self.counts.messages),
             errors=dict(self.counts.errors),
             loop_lag_s=lag_s,
-            workers=tuple(workers),
+            workers=workers,
         )
 
-    async def _worker_snapshot(self, worker: Worker) -> WorkerSnapshot:
-        request = next(self._requests)
-        waiting: asyncio.Future[channel.Counters] = asyncio.get_running_loop().create_future()
-        self._snapshots[request] = waiting
-        try:
-            worker.send(channel.Snapshot(request))
-            counters = await asyncio.wait_for(waiting, SNAPSHOT_WITHIN_S)
-        except (errors.WorkerLost, TimeoutError):
-            return WorkerSnapshot(worker.number, worker.restarts, None)
-        finally:
-            self._snapshots.pop(request, None)
-        return WorkerSnapshot(worker.number, worker.restarts, counters)
-
     # -- chance and time for the pure parts --
-    def _verify(self, token: str, resuming: bool) -> Grant:
-        return verify(token, self._key, self._unix_time(), resuming=resuming)
+    def verify(self, token: str, resuming: bool) -> Grant:
+        """The grant of a token. Raises Unauthorized."""
+        return verify(token, self._key, self.unix_time(), resuming=resuming)
+
+    def _admit(self) -> None:
+        if self._busy_share > self._config.limits.busy_share:
+            raise errors.Overloaded("this server has no strength left for one more", retry_after_s=RETRY_AFTER_S)
 
     def _negotiate(self, camera_codec: str) -> Negotiation:
         # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sfu import channel
+from sfu.contract import Grant
+from sfu.room import Room
+from sfu.room_values import Command
+from sfu.rooms import Rooms
+from sfu.signalling.feeds import Feeds
 
 
 class Client(Protocol):
@@ -50,6 +55,12 @@ class Backend(Protocol):
     @property
     def ready(self) -> bool: ...
 
+    @property
+    def rooms(self) -> Rooms: ...
+
+    @property
+    def feeds(self) -> Feeds: ...
+
     def connect(self, client: Client) -> None: ...
 
     def receive(self, client: Client, data: str | bytes) -> None: ...
@@ -57,5 +68,11 @@ class Backend(Protocol):
     def disconnected(self, client: Client) -> None: ...
 
     def count_error(self, code: str) -> None: ...
+
+    def verify(self, token: str, resuming: bool) -> Grant: ...
+
+    def unix_time(self) -> float: ...
+
+    def command(self, room: Room, command: Command) -> None: ...
 
     def snapshot(self) -> Awaitable[NodeSnapshot]: ...

@@ -28,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from sfu import errors
 from sfu.config import Config
 from sfu.signalling import messages, metrics
+from sfu.signalling.api import Api, read_body
 from sfu.signalling.backend import Backend
 from sfu.signalling.effects import CLOSE_MEANING, CLOSE_TOO_SLOW
 
@@ -162,7 +163,7 @@ class _Endpoints:
         try:
             if not origin_allowed(request.headers, self._config.http.origins):
                 raise errors.Forbidden("this origin may not ask for tokens")
-            asked = msgspec.json.decode(await _body(request), type=_TokenRequest)
+            asked = msgspec.json.decode(await read_body(request, DEV_TOKEN_BODY_BYTES_MAX), type=_TokenRequest)
             if self._dev_token is None:
                 raise errors.NotFound("tokens are made under --dev only")
             return _json({"token": self._dev_token(asked.room, asked.name)}, 200)
@@ -237,15 +238,6 @@ class _TokenRequest(msgspec.Struct):
     name: str
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > DEV_TOKEN_BODY_BYTES_MAX:
-            raise errors.BadMessage(f"the body is over {DEV_TOKEN_BODY_BYTES_MAX} bytes")
-    return body
-
-
 def _json(content: dict[str, str], status: int) -> Response:
     return Response(msgspec.json.encode(content), status, headers=SAFE_HEADERS, media_type="application/json")
 
@@ -260,6 +252,7 @@ def application(
         Route("/healthz", endpoints.healthz),
         Route("/readyz", endpoints.readyz),
         Route("/metrics", endpoints.metrics),
+        *Api(config, backend).routes(),
     ]
     if dev_token is not None:
         routes.append(Route("/dev/token", endpoints.token, methods=["POST"]))

@@ -132,6 +132,7 @@ class Session:
         if message.resume is not None:
             self.state = State.LEFT
             return [Resume(message.resume, message.id, grant)]
+        self._around.admit()
         name = self._around.draw_name()
         room, changes = self._around.rooms.enter(grant.room, told.entry(name, grant))
         self.state, self.room, self.grant, self.participant = State.JOINED, room, grant, name

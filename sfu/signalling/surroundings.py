@@ -19,6 +19,7 @@ class Surroundings:
     config: Config
     rooms: rooms.Rooms
     verify: Callable[[str, bool], Grant]  # (token, resuming); raises Unauthorized
+    admit: Callable[[], None]  # raises Overloaded while there is no strength for one more
     negotiate: Callable[[str], Negotiation]  # for the room's camera codec
     unix_time: Callable[[], float]  # seconds
     draw_peer: Callable[[], int]

@@ -40,6 +40,7 @@ def surroundings(**sections: Any) -> Surroundings:
         rooms=Rooms(policy=Policy(), rooms_max=9, participants_max=99),
         verify=verify,
         negotiate=lambda codec: negotiation(),
+        admit=lambda: None,
         unix_time=lambda: 1000.0,
         draw_peer=lambda: next(peers),
         draw_request=lambda: next(requests),
