@@ -224,6 +224,23 @@ class Levels(msgspec.Struct, frozen=True, tag=True):
     levels: tuple[tuple[int, int], ...]
 
 
+class Histogram(msgspec.Struct, frozen=True):
+    """Counts by upper bound in seconds, not cumulative; the last count has no bound."""
+
+    bounds_s: tuple[float, ...]
+    counts: tuple[int, ...]  # one more than bounds
+    sum_s: float
+
+
+class ProcessUse(msgspec.Struct, frozen=True):
+    """What one process uses of the machine."""
+
+    cpu_s: float  # user and system, since it began
+    resident_bytes: int
+    open_files: int
+    open_files_max: int  # the soft limit; -1 = none
+
+
 class Counters(msgspec.Struct, frozen=True, tag=True):
     """The answer to Snapshot. Sums by kind, never by peer, so its size does not grow with the room."""
 
@@ -235,13 +252,37 @@ class Counters(msgspec.Struct, frozen=True, tag=True):
     rows: dict[str, int]  # "peers", "tracks", "slots" in use
     counters: dict[str, int]  # further monotonic counters by name
     loop_lag_ms: float  # largest lag of the worker's loop since the last snapshot
-    kernel_busy_share: float  # of one core, since the last snapshot
+    kernel_busy_share: float  # time working / time passed, of the kernel thread in its last half second
+    forward_latency: Histogram  # from the receive stamp of a packet to the call that sent it on
+    socket_buffer_bytes: dict[str, int]  # "receive", "send": the smallest granted to any socket
+    process: ProcessUse
 
 
 Event = (
     WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent
     | SlotShown | TrackLayers | Levels | Counters
 )  # fmt: skip
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One media address, tried: `error` is empty when its port could be had."""
+
+    address: str
+    port: int
+    error: str = ""
+    receive_buffer_bytes: int = 0  # as the system tells it: twice what was asked, where all was granted
+    send_buffer_bytes: int = 0
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """What `python -m sfu.probe` prints for the doctor, as JSON."""
+
+    sockets: tuple[Finding, ...]
+    buffer_bytes_asked: int
+    kernel_error: str  # empty = the compiled kernel works
+    seal_ns: dict[str, int]  # by SRTP profile, one packet of 1,200 bytes; 0 = it does not work
+    openssl: str  # the libcrypto of the kernel
+
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

@@ -6,13 +6,15 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from sfu import config as settings
+from sfu import doctor
 from sfu.contract import SOURCES, Grant, Source, sign
 from sfu.errors import Unauthorized
+from sfu.machine import facts
 from sfu.serve import StartError, serve, token_key
 
 EXAMPLES = """\
@@ -23,6 +25,8 @@ examples:
       with a file; flags win over the environment, the environment over the file
   STENTOR_TOKENS_KEY_FILE=key.pem stentor token --room stand-up --name Ada
       a grant to join one room, for the address http://localhost:8080/?room=stand-up#token=...
+  stentor doctor --config stentor.toml
+      ports, addresses, kernel, clock, limits: what is wrong and what to do; exit code 1 when something fails
   openssl genpkey -algorithm ed25519 -out key.pem
       a key to sign with; `openssl pkey -in key.pem -pubout` gives what a server needs to check
 """
@@ -50,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
     token.add_argument("--hidden", action="store_true", help="is not shown to others")
     token.add_argument("--valid-s", type=float, default=3600.0, help="seconds in which to join (default: 3600)")
     _add_settings(token)
+    checking = commands.add_parser(
+        "doctor", help="say what is wrong with this machine and what to do", epilog=EXAMPLES, formatter_class=_Raw
+    )
+    checking.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    _add_settings(checking)
     return top
 
 
@@ -107,14 +116,27 @@ def _token(arguments: argparse.Namespace, config: settings.Config) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace, config: settings.Config) -> int:
+    lines = doctor.examine(facts(config))
+    print(doctor.as_json(lines) if arguments.json else doctor.as_text(lines))
+    return 0 if doctor.healthy(lines) else 1
+
+
 def _tokens(config: settings.Config) -> dict[str, str]:
     """The token settings alone: a key that --dev would make here no server would know."""
     tokens = config.tokens
     return {name: getattr(tokens, name) for name in tokens.__struct_fields__ if getattr(tokens, name)}
 
 
+_COMMANDS: dict[str, Callable[[argparse.Namespace, settings.Config], int]] = {
+    "serve": lambda arguments, config: serve(config),
+    "token": _token,
+    "doctor": _doctor,
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code (2 = it could not be started as asked)."""
+    """Run the command; the exit code (1 = the doctor found a fault, 2 = it could not be started as asked)."""
     command_line = parser()
     parsed = command_line.parse_args(arguments)
     if parsed.command is None:
@@ -122,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         config = read_config(parsed, dict(os.environ))
-        return serve(config) if parsed.command == "serve" else _token(parsed, config)
+        return _COMMANDS[parsed.command](parsed, config)
     except (settings.ConfigError, StartError, Unauthorized) as error:
         sys.stderr.write(f"stentor: {error}\n")
         return 2

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from sfu.contract import SEATS_MAX, SENDERS_MAX, CameraCodec, Policy
+from sfu.logs import Format
 
 ENVIRONMENT_PREFIX = "STENTOR_"
 HIDDEN = "(hidden)"
@@ -175,6 +176,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least weight of what is logged.")
     ] = "info"
+    format: Annotated[Format, Meta(description="text: words and key=value. json: one object a line.")] = "text"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -206,6 +208,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     audio: Audio = Audio()
     path_silent_s: float = 30.0
     log_level: str = "info"
+    log_format: Format = "text"
     dev: bool = False
 
 
@@ -219,6 +222,7 @@ def worker_config(config: Config, number: int) -> WorkerConfig:
         audio=config.audio,
         path_silent_s=config.session.path_silent_s,
         log_level=config.log.level,
+        log_format=config.log.format,
         dev=config.dev,
     )
 

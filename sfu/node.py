@@ -18,11 +18,14 @@ from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
 from sfu.contract import Grant, TokenKey, verify
+from sfu.logs import fields
+from sfu.process import process_use
 from sfu.room import Room
 from sfu.signalling import effects, messages
 from sfu.signalling.announced import candidates
 from sfu.signalling.backend import Client, NodeSnapshot
 from sfu.signalling.feeds import Feeds
+from sfu.signalling.journal import Journal
 from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import SessionIndex
@@ -88,6 +91,7 @@ class Node:
         self._sessions = SessionIndex()
         self._describes: dict[int, Session] = {}
         self._snapshots = Snapshots(self._workers, lambda: next(self._requests))
+        self._journal = Journal()
         self._tasks: list[asyncio.Task[None]] = []
         self._lag_s = 0.0
         self._busy_share = 0.0
@@ -163,7 +167,7 @@ class Node:
         try:
             self._perform(session, step(*arguments))
         except Exception as error:
-            log.exception("session %d: a step failed", session.number)
+            log.exception("a step failed", extra=fields(session=session.number))
             self.counts.errors[errors.Internal.code] += 1
             client = self._sessions.client(session)
             if client is not None:
@@ -176,6 +180,7 @@ class Node:
         self._sessions.note(session)
 
     def _say(self, session: Session, effect: effects.Say) -> None:
+        self._journal.said(session, effect.message, self._clock())
         client = self._sessions.client(session)
         if client is not None:
             client.send(messages.encode(effect.message))
@@ -221,6 +226,7 @@ class Node:
             client.close(effect.code)
 
     def _over(self, session: Session, effect: effects.Over) -> None:
+        self._journal.over(session)
         self._sessions.forget(session)
         if session.room is not None:
             self.rooms.sweep(session.room)
@@ -235,8 +241,7 @@ class Node:
             if not isinstance(event, values.Told) or event.to is None:
                 self.feeds.publish(room.name, room.number, event.sequence, encoded)
             for participant in self._hearers(room, event):
-                session = self._sessions.by_participant(participant)
-                client = self._sessions.client(session)
+                client = self._sessions.client(self._sessions.by_participant(participant))
                 if client is not None:
                     client.send(encoded)
         for participant, wishes in changes.wishes.items():
@@ -246,12 +251,10 @@ class Node:
         for track, muted in changes.mutes.items():
             self._tell_worker(channel.Mute(track, muted))
         for participant, entry in changes.permitted.items():
-            permitted = self._sessions.by_participant(participant)
-            if permitted is not None:
+            if permitted := self._sessions.by_participant(participant):
                 self._perform(permitted, permitted.permitted(entry))
         for participant, reason in changes.removed.items():
-            removed = self._sessions.by_participant(participant)
-            if removed is not None:
+            if removed := self._sessions.by_participant(participant):
                 self._perform(removed, removed.end(reason))
 
     def _hearers(self, room: Room, event: values.Event) -> Iterable[str]:
@@ -283,13 +286,13 @@ class Node:
             self._guarded(session, session.media_lost, lost)
 
     def _worker_ready(self, worker: Worker, event: channel.WorkerReady) -> None:
-        log.info("worker %d is ready on %d addresses", event.worker, len(event.addresses))
+        log.info("worker ready", extra=fields(worker=event.worker, pid=event.pid, addresses=len(event.addresses)))
 
     def _done(self, worker: Worker, event: channel.Done) -> None:
         session = self._describes.pop(event.request, None)
         if session is not None and worker.ready is not None:
             client = self._sessions.client(session)
-            reached = client.reached if client is not None and self._config.dev else ""
+            reached = client.reached if client and self._config.dev else ""
             told = candidates(worker.ready.addresses, self._config.media.announced, reached)
             self._guarded(session, session.described, event.request, worker.ready.fingerprint, told)
 
@@ -307,6 +310,7 @@ class Node:
         session = self._sessions.by_peer(event.peer)
         if session is not None:
             session.path(True)
+            self._journal.connected(session, self._clock())
 
     def _path_silent(self, worker: Worker, event: channel.PathSilent) -> None:
         session = self._sessions.by_peer(event.peer)
@@ -342,6 +346,12 @@ class Node:
         return NodeSnapshot(
             rooms=len(self.rooms),
             participants=self.rooms.participants(),
+            largest_room=max((len(room.participants()) for room in self.rooms.all()), default=0),
+            sockets=self.open_sockets(),
+            sessions=len(self._sessions),
+            joins=self._journal.joins(),
+            connections=dict(self._journal.connections),
+            process=process_use(),
             messages=dict(self.counts.messages),
             errors=dict(self.counts.errors),
             loop_lag_s=lag_s,

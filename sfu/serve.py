@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import uvicorn
 import uvloop
 
-from sfu.config import Config, shown
+from sfu import logs
+from sfu.config import HIDDEN, Config, shown
 from sfu.contract import Grant, TokenKey, generate_pem, load_key, sign
 from sfu.node import Node
 from sfu.signalling import messages
@@ -155,24 +157,36 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     await served.start()
     host = "localhost" if config.http.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else config.http.host
     address = f"http://{host}:{served.port}"
+    log.info("listening", extra=logs.fields(http_port=served.port, media_port=config.media.port))
     say(f"Stentor listens on {address}")
     if config.dev:
         say(f"Open {address}/?room=hello&name=Me in two browser tabs. --dev: anyone who reaches it may join.")
     await ending.wait()
+    log.info("stopping")
     say("stopping")
     await served.stop()
 
 
+def _settings(config: Config) -> dict[str, logs.Value]:
+    """What `shown` shows, as fields of one event; lists separated by commas."""
+    told = {}
+    for line in shown(config).splitlines():
+        key, text = line.split(" = ", 1)
+        value = HIDDEN if text == HIDDEN else msgspec.json.decode(text)
+        told[key] = ",".join(value) if isinstance(value, list) else value
+    return told
+
+
+# To the person at the terminal; a program that reads JSON gets nothing else.
+_SAY: dict[str, Callable[[str], None]] = {"text": lambda text: print(text, flush=True), "json": lambda text: None}
+
+
 def serve(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
-    logging.basicConfig(
-        level=config.log.level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # uvicorn writes the address of each client at level info; addresses of people do not belong in a log.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    log.info("configuration:\n%s", shown(config))
+    logs.start(config.log.level, config.log.format)
+    log.info("configuration", extra=logs.fields(**_settings(config)))
     try:
-        uvloop.run(_serve(config, lambda text: print(text, flush=True)))
+        uvloop.run(_serve(config, _SAY[config.log.format]))
     except StartError as error:
         sys.stderr.write(f"stentor: {error}\n")
         return 2

@@ -19,18 +19,20 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
-from sfu import channel
+from sfu import channel, logs
 from sfu.config import WorkerConfig
 from sfu.errors import StentorError
+from sfu.process import process_use
 from sfu.routing import tables
 from sfu.routing.commands import Commands, Row
 from sfu.routing.loop import Fact, KernelThread
+from sfu.routing.measures import Measures
 from sfu.routing.router import Router
 from sfu.routing.rows import FreeRows
 from sfu.transport.candidates import local_addresses
 from sfu.transport.dtls import Certificate, DtlsContext, DtlsSession, DtlsStep
 from sfu.transport.ice import IceLite, Path
-from sfu.transport.sockets import BoundSocket, open_sockets
+from sfu.transport.sockets import BoundSocket, granted, open_sockets
 from sfu.wire import sockaddr
 
 log = logging.getLogger("stentor.worker")
@@ -121,7 +123,7 @@ class Worker:
         self._current: dict[int, Row] = {}  # the path on which the peer's media leaves
         self._stopping = asyncio.Event()
         self._lag_ms = 0.0
-        self._busy_ns, self._busy_at = 0, time.monotonic()
+        self._measures = Measures(self._kernel.arrays, time.monotonic())
         self._facts: dict[int, Callable[[Fact, float], list[channel.Event]]] = {
             tables.Event.STUN: self._on_stun,
             tables.Event.DTLS: self._on_dtls,
@@ -192,6 +194,7 @@ class Worker:
             for peer, step in self._handshakes.due(now):
                 self._after_handshake(peer, step, now)
             self._router.due_requests(now)
+            self._measures.tick(now)
             if now - measured_at >= MEASURE_S:
                 self._tell(*self._router.measure_layers(now - measured_at, now))
                 self._tell(*self._router.silence(int(now * 1e6), int(self._config.path_silent_s * 1e6)))
@@ -244,23 +247,14 @@ class Worker:
 
     def _on_snapshot(self, command: channel.Command) -> None:
         assert isinstance(command, channel.Snapshot)
-        arrays, now = self._kernel.arrays, time.monotonic()
-        counters = {member.name.lower(): int(arrays["counters"][member]) for member in tables.Counter}
-        busy, share = counters["busy_ns"], 0.0
-        if now > self._busy_at:
-            share = (busy - self._busy_ns) / 1e9 / (now - self._busy_at)
-        self._busy_ns, self._busy_at = busy, now
         self._tell(
-            channel.Counters(
-                request=command.request,
-                arrivals={member.name: int(arrays["arrived"][member]) for member in tables.Arrival},
-                departures={member.name: int(arrays["departed"][member]) for member in tables.Departure},
-                packets={"received": counters["received_packets"], "sent": counters["sent_packets"]},
-                octets={"received": counters["received_octets"], "sent": counters["sent_octets"]},
+            self._measures.counters(
+                command.request,
                 rows=self._router.rows_used(),
-                counters={**counters, **{f"stun_{name}": n for name, n in self._handshakes.verdicts.items()}},
+                handshakes=self._handshakes.verdicts,
+                buffers=granted(self._sockets),
+                process=process_use(),
                 loop_lag_ms=self._lag_ms,
-                kernel_busy_share=share,
             )
         )
         self._lag_ms = 0.0
@@ -379,7 +373,7 @@ def main() -> int:
     parser.add_argument("--config", required=True, help="WorkerConfig as JSON")
     arguments = parser.parse_args()
     config = msgspec.json.decode(arguments.config, type=WorkerConfig)
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.start(config.log_level, config.log_format)
     return uvloop.run(serve(arguments.channel_fd, config))
 
 

@@ -19,6 +19,7 @@ import msgspec
 from sfu import channel, errors
 from sfu.config import WorkerConfig
 from sfu.errors import WorkerLost
+from sfu.logs import fields
 
 log = logging.getLogger("stentor.workers")
 
@@ -109,7 +110,7 @@ class Worker:
             raise WorkerLost("the media process is not there; try again in a moment", retry_after_s=1.0)
         writer.write(channel.encode(command))
         if writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
-            log.error("worker %d does not read its commands", self.number)
+            log.error("worker does not read its commands", extra=fields(worker=self.number))
             writer.transport.abort()
 
     async def stop(self) -> None:
@@ -133,12 +134,12 @@ class Worker:
             try:
                 await self._live()
             except OSError as error:
-                log.error("worker %d cannot be started: %s", self.number, error)
+                log.error("worker cannot be started: %s", error, extra=fields(worker=self.number))
             if self._stopping:
                 return
             wait_s = RESTART_FIRST_S if loop.time() - began_at > HEALTHY_AFTER_S else min(RESTART_MAX_S, wait_s * 2)
             self.restarts += 1
-            log.warning("worker %d is started again in %.1f s", self.number, wait_s)
+            log.warning("worker is started again", extra=fields(worker=self.number, wait_s=round(wait_s, 1)))
             await asyncio.sleep(wait_s)
 
     async def _live(self) -> None:
@@ -151,7 +152,7 @@ class Worker:
             try:
                 await self._read(reader)
             except channel.ChannelError as error:
-                log.error("worker %d broke the channel: %s", self.number, error)
+                log.error("worker broke the channel: %s", error, extra=fields(worker=self.number))
         finally:
             was_ready, self.ready = self.ready is not None, None
             if self._writer is not None:
@@ -171,7 +172,7 @@ class Worker:
             process.kill()
             raise
         if not self._stopping:
-            log.error("worker %d ended with code %d", self.number, code)
+            log.error("worker ended", extra=fields(worker=self.number, code=code))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while (event := await channel.read_event(reader)) is not None:

@@ -119,6 +119,7 @@ class State:
         self.ring = limits.ring
         self.audio_ring = limits.audio_ring
         self.now_us = 0
+        self.from_ring = 0
         self.emit = emit
         self.tell = tell
 

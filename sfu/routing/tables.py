@@ -37,6 +37,10 @@ SEATS_PER_ROOM = 4
 BUCKETS = 16384
 # Arrival stamps kept for one TWCC report: 100 ms of 5,000 packets a second.
 ARRIVALS_PER_PEER = 512
+# Buckets of a forwarding latency: at most 32 us, 64 us, ... 2^14 x 32 us = 0.5 s, and all above. A power of two
+# costs the kernel one instruction to find; other bounds would cost a search for every packet.
+LATENCY_BUCKETS = 16
+LATENCY_FIRST_US = 32
 
 
 class Arrival(enum.IntEnum):
@@ -458,6 +462,10 @@ EVENT = np.dtype(
     align=True,
 )
 
+# From the receive stamp of a packet to the system call that sent it on, counted once for each (packet, route).
+# Not of repairs, nor of what a viewer who has just switched is sent again from the ring: those are late on purpose.
+LATENCY = np.dtype([("sum_us", "u8"), ("counts", "u8", (LATENCY_BUCKETS,))], align=True)
+
 # The audio constants of DESIGN section 3, set once by SET_AUDIO.
 AUDIO = np.dtype(
     [
@@ -508,6 +516,7 @@ def shapes(limits: Limits) -> dict[str, tuple[np.dtype[Any], int]]:
         "arrivals": (ARRIVAL, limits.peers * ARRIVALS_PER_PEER),
         "decision": (DECISION, 1),
         "audio": (AUDIO, 1),
+        "latency": (LATENCY, 1),
     }
 
 
@@ -554,7 +563,7 @@ def pxd() -> str:
         lines.append(f"    {name.capitalize()}Row* {table}")
     lines += ["    uint8_t* payloads", "    uint64_t* arrived", "    uint64_t* departed"]
     lines += ["    uint64_t* counters", "    int32_t* buckets", "    int32_t ring", "    int32_t audio_ring"]
-    lines += ["    int64_t now_us", "    void* kernel"]
+    lines += ["    int64_t now_us", "    int32_t from_ring", "    void* kernel"]
     # Seal and send one packet to a slot; queue it; tell Python a fact. Pointers, so that forward knows no socket.
     lines += ["    int (*emit)(State*, int32_t, int64_t) noexcept nogil"]
     lines += ["    void (*tell)(State*, int, int32_t, int64_t, int64_t, int64_t) noexcept nogil"]
@@ -566,6 +575,11 @@ def pxd() -> str:
     ):  # fmt: skip
         lines += ["", "cdef enum:"] + [f"    {prefix}_{m.name} = {m.value}" for m in members]
     return "\n".join(lines) + "\n"
+
+
+def latency_bounds_us() -> tuple[int, ...]:
+    """The upper bounds of the latency buckets but the last, which has none; a bound belongs to its bucket."""
+    return tuple(LATENCY_FIRST_US << i for i in range(LATENCY_BUCKETS - 1))
 
 
 class Counter(enum.IntEnum):
@@ -589,6 +603,11 @@ class Counter(enum.IntEnum):
     AUDIO_SWITCHES = 15
     PACKETS_LOST = 16  # gaps seen on the way in
     KEY_FRAMES = 17
+    WORKING_US = 18  # between waking and waiting again, by the clock; BUSY_NS is processor time
+    SOCKET_DROPS = 19  # datagrams that the system threw away because our receive buffer was full (SO_RXQ_OVFL)
+    PLIS_READ = 20
+    FIRS_READ = 21
+    PLIS_WRITTEN = 22
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ class NodeSnapshot:
 
     rooms: int
     participants: int
+    largest_room: int  # participants in it
+    sockets: int  # WebSockets open
+    sessions: int  # with a WebSocket or waiting to be resumed
+    joins: dict[str, channel.Histogram]  # by milestone: "answer", "media"
+    connections: dict[str, int]  # peer connections: "connected", "failed"
+    process: channel.ProcessUse
     messages: dict[str, int]  # by type
     errors: dict[str, int]  # by code
     loop_lag_s: float

@@ -5,15 +5,28 @@ The names are a promise to those who scrape; sums by kind only, so the page does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+import platform
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from sfu import channel
+from sfu import __version__, channel
+from sfu.errors import all_codes
 from sfu.signalling.backend import NodeSnapshot
+from sfu.signalling.histogram import added
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Counters of the workers that have a metric of their own above.
+TOLD_ELSEWHERE = frozenset(
+    {
+        "received_packets", "received_octets", "sent_packets", "sent_octets", "busy_ns", "working_us", "socket_drops",
+        "nacks_read", "nacks_written", "switches", "audio_switches", "plis_read", "firs_read", "plis_written",
+        "key_frames", "packets_lost",
+    }
+)  # fmt: skip
 
 
 class _Snapshot:
@@ -23,47 +36,121 @@ class _Snapshot:
         self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._build()
         yield from self._node()
+        yield from self._sessions()
+        yield from self._processes()
         yield from self._workers()
+        yield from self._sockets()
         yield from self._media()
+        yield from self._repairs()
+
+    def _build(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("stentor_build_info", "Always 1; what runs here.", labels=["version", "python"])
+        build.add_metric([__version__, platform.python_version()], 1)
+        yield build
 
     def _node(self) -> Iterator[Metric]:
         node = self._snapshot
         yield GaugeMetricFamily("stentor_participants", "Participants in all rooms.", value=node.participants)
         yield GaugeMetricFamily("stentor_rooms", "Rooms with somebody in.", value=node.rooms)
+        yield GaugeMetricFamily(
+            "stentor_largest_room_participants", "Participants of the room with most of them.", value=node.largest_room
+        )
         said = CounterMetricFamily("stentor_signalling_messages", "Messages from clients.", labels=["type"])
         for kind, count in sorted(node.messages.items()):
             said.add_metric([kind], count)
         yield said
         failed = CounterMetricFamily("stentor_errors", "Errors that clients were told.", labels=["code"])
-        for code, count in sorted(node.errors.items()):
-            failed.add_metric([code], count)
+        # Every code from the start: the first error of a kind must not look like a series that has just begun.
+        for code in sorted(all_codes() | node.errors):
+            failed.add_metric([code], node.errors.get(code, 0))
         yield failed
+
+    def _sessions(self) -> Iterator[Metric]:
+        node = self._snapshot
+        sessions = GaugeMetricFamily(
+            "stentor_sessions", "Sessions: connected by a WebSocket, or waiting to be resumed.", labels=["state"]
+        )
+        sessions.add_metric(["connected"], node.sockets)
+        sessions.add_metric(["waiting"], max(0, node.sessions - node.sockets))
+        yield sessions
+        peers = CounterMetricFamily("stentor_peer_connections", "What became of peer connections.", labels=["result"])
+        for result in ("connected", "failed"):
+            peers.add_metric([result], node.connections.get(result, 0))
+        yield peers
+        joins = HistogramMetricFamily(
+            "stentor_join_seconds",
+            "From the join message to the first answer, and to the first connection of media.",
+            labels=["until"],
+        )
+        for milestone, histogram in sorted(node.joins.items()):
+            joins.add_metric([milestone], *_buckets(histogram))
+        yield joins
+
+    def _processes(self) -> Iterator[Metric]:
+        used = {"node": self._snapshot.process}
+        used |= {f"worker-{worker}": counters.process for worker, counters in self._answers()}
+        cpu = CounterMetricFamily("stentor_process_cpu_seconds", "User and system time.", labels=["process"])
+        resident = GaugeMetricFamily("stentor_process_resident_bytes", "Memory in use (RSS).", labels=["process"])
+        files = GaugeMetricFamily("stentor_process_open_files", "File descriptors in use.", labels=["process"])
+        most = GaugeMetricFamily(
+            "stentor_process_open_files_max", "File descriptors that are allowed; -1 = no limit.", labels=["process"]
+        )
+        for name, use in used.items():
+            cpu.add_metric([name], use.cpu_s)
+            resident.add_metric([name], use.resident_bytes)
+            files.add_metric([name], use.open_files)
+            most.add_metric([name], use.open_files_max)
+        yield from (cpu, resident, files, most)
 
     def _workers(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("stentor_worker_up", "1 = the worker answered within 200 ms.", labels=["worker"])
         restarts = CounterMetricFamily("stentor_worker_restarts", "Times a worker was restarted.", labels=["worker"])
+        for worker in self._snapshot.workers:
+            up.add_metric([str(worker.worker)], 0 if worker.counters is None else 1)
+            restarts.add_metric([str(worker.worker)], worker.restarts)
+        yield from (up, restarts)
         busy = GaugeMetricFamily(
-            "stentor_kernel_busy_share", "Share of one core that the kernel thread used.", labels=["worker"]
+            "stentor_kernel_busy_share", "Time working / time passed of the kernel thread, in half a second.",
+            labels=["worker"],
+        )  # fmt: skip
+        spent = CounterMetricFamily(
+            "stentor_kernel_seconds",
+            "Of the kernel thread: time between waking and waiting (working), and processor time in it (cpu).",
+            labels=["worker", "kind"],
         )
         rows = GaugeMetricFamily("stentor_rows", "Table rows in use.", labels=["worker", "kind"])
         lag = GaugeMetricFamily(
             "stentor_loop_lag_seconds", "Largest lag of the event loop since the last scrape.", labels=["process"]
         )
         lag.add_metric(["node"], self._snapshot.loop_lag_s)
-        for worker in self._snapshot.workers:
-            name = str(worker.worker)
-            up.add_metric([name], 0 if worker.counters is None else 1)
-            restarts.add_metric([name], worker.restarts)
-            if worker.counters is not None:
-                lag.add_metric([f"worker-{name}"], worker.counters.loop_lag_ms / 1000)
-                busy.add_metric([name], worker.counters.kernel_busy_share)
-                for kind, used in sorted(worker.counters.rows.items()):
-                    rows.add_metric([name, kind], used)
-        yield from (up, restarts, lag, busy, rows)
+        for name, counters in self._answers():
+            lag.add_metric([f"worker-{name}"], counters.loop_lag_ms / 1000)
+            busy.add_metric([name], counters.kernel_busy_share)
+            spent.add_metric([name, "working"], counters.counters.get("working_us", 0) / 1e6)
+            spent.add_metric([name, "cpu"], counters.counters.get("busy_ns", 0) / 1e9)
+            for kind, used in sorted(counters.rows.items()):
+                rows.add_metric([name, kind], used)
+        yield from (rows, lag, busy, spent)
+
+    def _sockets(self) -> Iterator[Metric]:
+        granted = GaugeMetricFamily(
+            "stentor_socket_buffer_bytes",
+            "The smallest buffer granted to a media socket, the system's overhead included.",
+            labels=["worker", "direction"],
+        )
+        drops = CounterMetricFamily(
+            "stentor_socket_drops", "Datagrams that the system dropped because our buffer was full.", labels=["worker"]
+        )
+        for name, counters in self._answers():
+            drops.add_metric([name], counters.counters.get("socket_drops", 0))
+            for direction, size in sorted(counters.socket_buffer_bytes.items()):
+                granted.add_metric([name, direction], size)
+        yield from (granted, drops)
 
     def _media(self) -> Iterator[Metric]:
-        answers = [worker.counters for worker in self._snapshot.workers if worker.counters is not None]
+        answers = [counters for _, counters in self._answers()]
         verdicts = CounterMetricFamily(
             "stentor_verdicts", "How datagrams and (packet, route) pairs ended.", labels=["stage", "verdict"]
         )
@@ -72,20 +159,67 @@ class _Snapshot:
                 verdicts.add_metric([stage, verdict], count)
         yield verdicts
         for name, field, help_text in (
-            ("stentor_packets", "packets", "Datagrams of media and RTCP."),
+            ("stentor_packets", "packets", "Datagrams of media, RTCP, STUN and DTLS."),
             ("stentor_bytes", "octets", "Bytes in them, without IP and UDP headers."),
         ):
             family = CounterMetricFamily(name, help_text, labels=["direction"])
             for direction, count in _sums(answers, field).items():
                 family.add_metric([direction], count)
             yield family
-        further = CounterMetricFamily("stentor_worker_events", "Further counters of the workers.", labels=["event"])
-        for event, count in _sums(answers, "counters").items():
-            further.add_metric([event], count)
-        yield further
+        latency = HistogramMetricFamily(
+            "stentor_forward_latency_seconds", "From the receive stamp of a packet to the call that sent it on."
+        )
+        if answers:
+            latency.add_metric([], *_buckets(functools.reduce(added, (one.forward_latency for one in answers))))
+        yield latency
+
+    def _repairs(self) -> Iterator[Metric]:
+        answers = [counters for _, counters in self._answers()]
+        further, arrived, departed = (_sums(answers, field) for field in ("counters", "arrivals", "departures"))
+        for name, help_text, label, values in (
+            ("stentor_nacks", "Packets that were asked for again.", "direction",
+             {"received": further.get("nacks_read", 0), "sent": further.get("nacks_written", 0)}),
+            ("stentor_rtx_packets", "Repairs: received and of use, sent.", "direction",
+             {"received": arrived.get("RTX_RECOVERED", 0), "sent": departed.get("RTX_SENT", 0)}),
+            ("stentor_switches", "Slots that were given another source or layer.", "kind",
+             {"video": further.get("switches", 0), "audio": further.get("audio_switches", 0)}),
+        ):  # fmt: skip
+            family = CounterMetricFamily(name, help_text, labels=[label])
+            for value, count in values.items():
+                family.add_metric([value], count)
+            yield family
+        asked = CounterMetricFamily(
+            "stentor_key_frame_requests", "Requests for a key frame.", labels=["direction", "type"]
+        )
+        asked.add_metric(["received", "pli"], further.get("plis_read", 0))
+        asked.add_metric(["received", "fir"], further.get("firs_read", 0))
+        asked.add_metric(["sent", "pli"], further.get("plis_written", 0))
+        yield asked
+        yield CounterMetricFamily("stentor_key_frames", "Key frames received.", value=further.get("key_frames", 0))
+        yield CounterMetricFamily(
+            "stentor_packets_lost",
+            "Gaps in what publishers sent, repaired ones too.",
+            value=further.get("packets_lost", 0),
+        )
+        events = CounterMetricFamily("stentor_worker_events", "Further counters of the workers.", labels=["event"])
+        for event, count in further.items():
+            if event not in TOLD_ELSEWHERE:
+                events.add_metric([event], count)
+        yield events
+
+    def _answers(self) -> list[tuple[str, channel.Counters]]:
+        """The workers that answered, by their number as a label."""
+        return [(str(one.worker), one.counters) for one in self._snapshot.workers if one.counters is not None]
 
 
-def _sums(answers: list[channel.Counters], field: str) -> dict[str, int]:
+def _buckets(histogram: channel.Histogram) -> tuple[list[tuple[str, float]], float]:
+    """As prometheus-client takes them: cumulative, each with its bound in words; and the sum."""
+    bounds = [*map(str, histogram.bounds_s), "+Inf"]
+    counts = [float(count) for count in itertools.accumulate(histogram.counts)]
+    return list(zip(bounds, counts, strict=True)), histogram.sum_s
+
+
+def _sums(answers: Iterable[channel.Counters], field: str) -> dict[str, int]:
     sums: dict[str, int] = {}
     for answer in answers:
         for name, count in getattr(answer, field).items():

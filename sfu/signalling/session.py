@@ -80,6 +80,7 @@ class Session:
         self.grant: Grant | None = None
         self._around = surroundings
         self._began_at = now
+        self.joined_at = now  # the `join` that was granted
         self._socket_lost_at: float | None = None
         self._path_alive = False
         self._negotiation: Negotiation | None = None
@@ -136,7 +137,7 @@ class Session:
         name = self._around.draw_name()
         room, changes = self._around.rooms.enter(grant.room, told.entry(name, grant))
         self.state, self.room, self.grant, self.participant = State.JOINED, room, grant, name
-        self.resume_key = self._around.draw_key()
+        self.resume_key, self.joined_at = self._around.draw_key(), now
         return [Say(self._joined(message.id)), Changed(room, changes)]
 
     def _joined(self, request: int) -> messages.Joined:

@@ -22,6 +22,9 @@ class SessionIndex:
         """A copy: sessions may end meanwhile."""
         return iter(tuple(self._client))
 
+    def __len__(self) -> int:
+        return len(self._client)
+
     def __contains__(self, session: Session) -> bool:
         return session in self._client
 

@@ -16,6 +16,7 @@ BUFFER_BYTES_ASKED = 4 * 1024 * 1024
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
+SO_RXQ_OVFL = 40
 IP_MTU_DISCOVER = 10
 IPV6_MTU_DISCOVER = 23
 PMTUDISC_DONT = 0
@@ -61,6 +62,14 @@ def open_sockets(addresses: Sequence[str], port: int) -> list[BoundSocket]:
     return opened
 
 
+def granted(bound: Sequence[BoundSocket]) -> dict[str, int]:
+    """The smallest buffer that any of the sockets was given, by direction."""
+    return {
+        "receive": min(one.receive_buffer_bytes for one in bound),
+        "send": min(one.send_buffer_bytes for one in bound),
+    }
+
+
 def _open(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> BoundSocket:
     made = socket.socket(socket.AF_INET if ip.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:
@@ -88,6 +97,7 @@ def _set_options(made: socket.socket, version: int) -> None:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has sockets of its own
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
     made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # receive times are taken by the system, not by our turn
+    made.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)  # each datagram tells how many were dropped before it
     _ask_buffer(made, SO_RCVBUFFORCE, socket.SO_RCVBUF)
     _ask_buffer(made, SO_SNDBUFFORCE, socket.SO_SNDBUF)
 

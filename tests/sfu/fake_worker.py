@@ -21,6 +21,9 @@ COUNTERS = channel.Counters(
     counters={"handshakes": 2},
     loop_lag_ms=3.0,
     kernel_busy_share=0.25,
+    forward_latency=channel.Histogram(bounds_s=(0.001, 0.002), counts=(3, 1, 1), sum_s=0.012),
+    socket_buffer_bytes={"receive": 8192, "send": 4096},
+    process=channel.ProcessUse(cpu_s=1.5, resident_bytes=2048, open_files=9, open_files_max=1024),
 )
 Wanted = TypeVar("Wanted", bound=channel.Command)
 

@@ -36,6 +36,8 @@ COMMANDS: list[channel.Command] = [
     channel.Snapshot(request=9),
     channel.Stop(),
 ]
+HISTOGRAM = channel.Histogram((0.1,), (2, 1), 0.5)
+PROCESS = channel.ProcessUse(0.5, 1, 2, 3)
 EVENTS: list[channel.Event] = [
     channel.WorkerReady(0, 1, (("192.0.2.1", 7000),), channel.Fingerprint("sha-256", "AB")),
     channel.Done(1),
@@ -46,7 +48,7 @@ EVENTS: list[channel.Event] = [
     channel.SlotShown(1, "0", 5, 720),
     channel.TrackLayers(5, (("q", 180, 100_000),)),
     channel.Levels(3, ((5, 900),)),
-    channel.Counters(1, {"FORWARDED": 1}, {}, {}, {}, {}, {}, 0.5, 0.1),
+    channel.Counters(1, {"FORWARDED": 1}, {}, {}, {}, {}, {}, 0.5, 0.1, HISTOGRAM, {"send": 1}, PROCESS),
 ]
 
 

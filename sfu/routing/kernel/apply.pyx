@@ -67,6 +67,7 @@ cdef int apply(Core* core, CommandRow* c) noexcept nogil:
     if c.kind == COMMAND_DROP_PEER:
         return drop_peer(core, r)
     if c.kind == COMMAND_SEND_RTCP:
+        k.counters[COUNTER_PLIS_WRITTEN] += c.length > 1 and c.bytes[1] == 206  # RFC 4585: payload-specific feedback
         return send_rtcp(core, r, c.bytes, c.length)
     if c.kind == COMMAND_SET_LIMIT:
         k.peers[r].limit_bps = k.peers[r].allowance_bits = c.numbers[0]

@@ -20,9 +20,12 @@ cdef extern from "kernel.h" nogil:
         int32_t* peer
         int32_t* verdict
         int32_t* slot
+        int64_t* arrival_us
         uint8_t bytes[64][1552]
     int st_receive(int fd, st_inbox* box)
     int64_t st_stamp_us(st_inbox* box, int i)
+    uint32_t st_drops(st_inbox* box, int i)
+    int st_latency_bucket(int64_t us, int first_us, int buckets)
     void st_outbox_put(st_outbox* o, int fd, void* address, int address_length, int n, int peer, int slot, int verdict)
     int st_send(st_outbox* o, int at, int count)
     int st_stun_answer(uint8_t* p, int n, const uint8_t* password, int password_length, const sockaddr* origin,
@@ -43,6 +46,7 @@ ctypedef struct Core:
     CommandRow* command_rows
     EventRow* event_rows
     int fds[16]
+    uint32_t drops[16]  # of each socket, as the system last told
     int sockets
     int peers_used  # one more than the highest row ever used, so that a scan stops there
     int layers_used

@@ -193,6 +193,7 @@ def catch_up(k, s, layer, first):
     p: cython.longlong
     verdict: cython.int
     switched: cython.int = 0
+    k.from_ring = 1  # late on purpose: not a latency of forwarding
     while index <= newest:
         p = packet_row(k, layer, index)
         if k.packets[p].index == index and k.packets[p].generation == k.layers[layer].generation:
@@ -210,6 +211,7 @@ def catch_up(k, s, layer, first):
                 k.tell(k, EVENT_SWITCHED, s, layer, k.layers[layer].generation, k.layers[layer].height)
             offer(k, s, layer, p)
         index += 1
+    k.from_ring = 0
     return switched
 
 

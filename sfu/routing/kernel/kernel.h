@@ -341,9 +341,26 @@ static int64_t st_stamp_us(st_inbox *in, int i) {
     return 0;
 }
 
+/* How many datagrams the socket had dropped when datagram i was queued (SO_RXQ_OVFL), modulo 2^32; 0 = none yet. */
+static uint32_t st_drops(st_inbox *in, int i) {
+    struct msghdr *m = &in->messages[i].msg_hdr;
+    struct cmsghdr *c;
+    uint32_t drops = 0;
+    for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) memcpy(&drops, CMSG_DATA(c), sizeof drops);
+    return drops;
+}
+
+/* The bucket of a latency: 0 for at most 32 us, then one for each doubling, and the last for all above. */
+static inline int st_latency_bucket(int64_t us, int first_us, int buckets) {
+    int bucket = us <= first_us ? 0 : 64 - __builtin_clzll((uint64_t)(us - 1) / (unsigned)first_us);
+    return bucket < buckets ? bucket : buckets - 1;
+}
+
 typedef struct {
     int count, fd[ST_BATCH];
     int32_t peer[ST_BATCH], verdict[ST_BATCH], slot[ST_BATCH];
+    int64_t arrival_us[ST_BATCH]; /* of the packet that is sent on; 0 = not one whose latency counts */
     struct mmsghdr messages[ST_BATCH];
     struct iovec vectors[ST_BATCH];
     uint8_t bytes[ST_BATCH][ST_BYTES + 48];
@@ -354,7 +371,7 @@ static inline int64_t st_vector_size(st_outbox *o, int i) { return (int64_t)o->v
 static void st_outbox_put(st_outbox *o, int fd, void *address, int address_length, int n, int peer, int slot, int verdict) {
     int i = o->count++;
     memset(&o->messages[i], 0, sizeof o->messages[i]);
-    o->fd[i] = fd; o->peer[i] = peer; o->slot[i] = slot; o->verdict[i] = verdict;
+    o->fd[i] = fd; o->peer[i] = peer; o->slot[i] = slot; o->verdict[i] = verdict; o->arrival_us[i] = 0;
     o->vectors[i].iov_base = o->bytes[i];
     o->vectors[i].iov_len = n;
     o->messages[i].msg_hdr.msg_name = address;

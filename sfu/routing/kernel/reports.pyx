@@ -63,6 +63,7 @@ cdef int read_rtcp(Core* core, int peer, const uint8_t* data, int n) noexcept no
 cdef void read_key_frame_request(Core* core, int peer, int kind, long long ssrc) noexcept nogil:
     cdef int s = find_slot(core, peer, ssrc)
     if s >= 0:
+        core.state.counters[COUNTER_PLIS_READ if kind == EVENT_PLI else COUNTER_FIRS_READ] += 1
         tell(&core.state, kind, s, 0, 0, 0)
 
 

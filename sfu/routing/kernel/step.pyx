@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from sfu.routing.kernel.apply cimport apply_commands
 from sfu.routing.kernel.arrivals cimport flush_run, take
-from sfu.routing.kernel.core cimport Core, ST_BURST, st_receive
+from sfu.routing.kernel.core cimport Core, ST_BURST, st_drops, st_inbox_size, st_receive
 from sfu.routing.kernel.forward cimport serve
 from sfu.routing.kernel.rank cimport assign_all, release
 from sfu.routing.kernel.reports cimport ask_again, report_layer, report_slot, report_transport
@@ -102,6 +102,13 @@ cdef int64_t clock(Core* core) noexcept nogil:
     return core.fixed_now_us if core.fixed_now_us else st_monotonic_us()
 
 
+cdef void note_drops(Core* core, int socket, uint32_t drops) noexcept nogil:
+    """The system's count for this socket as of the newest datagram; it wraps, and tells nothing before the first drop."""
+    if drops:
+        core.state.counters[COUNTER_SOCKET_DROPS] += <uint32_t> (drops - core.drops[socket])
+        core.drops[socket] = drops
+
+
 cdef int read_socket(Core* core, int socket) noexcept nogil:
     """Up to BURSTS bursts of one socket; how many datagrams came."""
     cdef int burst, i, n, count = 0
@@ -114,9 +121,12 @@ cdef int read_socket(Core* core, int socket) noexcept nogil:
             break
         core.state.now_us = clock(core)
         for i in range(n):
+            core.state.counters[COUNTER_RECEIVED_OCTETS] += st_inbox_size(&core.inbox, i)
             core.state.arrived[take(core, socket, i)] += 1
         flush_run(core)
         flush(core)
+        if n:
+            note_drops(core, socket, st_drops(&core.inbox, n - 1))
         count += n
         # A path that Python made for the first check must be known before the ClientHello behind it is looked at.
         apply_commands(core)
@@ -130,9 +140,10 @@ cdef int step(Core* core, int epoll, int wake, int notify, int timeout_ms) noexc
     cdef State* k = &core.state
     cdef epoll_event ready[17]
     cdef uint64_t number = 1
+    cdef int64_t woken_us
     cdef int i, n, count = 0
     n = epoll_wait(epoll, ready, 17, timeout_ms)
-    k.now_us = clock(core)
+    k.now_us = woken_us = clock(core)
     apply_commands(core)
     for i in range(n):
         if ready[i].data.fd < 0:
@@ -154,6 +165,7 @@ cdef int step(Core* core, int epoll, int wake, int notify, int timeout_ms) noexc
         core.told = 0
         number = 1
         write(notify, &number, 8)
+    k.counters[COUNTER_WORKING_US] += clock(core) - woken_us
     return count
 
 
@@ -218,6 +230,7 @@ cdef class Kernel:
         cdef ArrivalRow[::1] arrivals = self.arrays["arrivals"]
         cdef DecisionRow[::1] decision = self.arrays["decision"]
         cdef AudioRow[::1] audio = self.arrays["audio"]
+        cdef LatencyRow[::1] latency = self.arrays["latency"]
         cdef CommandRow[::1] commands = self.arrays["commands"]
         cdef EventRow[::1] events = self.arrays["events"]
         cdef uint8_t[::1] payloads = self.arrays["payloads"]
@@ -229,6 +242,7 @@ cdef class Kernel:
         k.tracks, k.layers, k.packets, k.missing = &tracks[0], &layers[0], &packets[0], &missing[0]
         k.slots, k.segments, k.sent, k.queued = &slots[0], &segments[0], &sent[0], &queued[0]
         k.rooms, k.arrivals, k.decision, k.audio = &rooms[0], &arrivals[0], &decision[0], &audio[0]
+        k.latency = &latency[0]
         k.payloads, k.arrived, k.departed = &payloads[0], &arrived[0], &departed[0]
         k.counters, k.buckets = &counters[0], &buckets[0]
         k.ring, k.audio_ring = self.limits.ring, self.limits.audio_ring
@@ -243,9 +257,9 @@ cdef class Kernel:
         if self.core == NULL:
             return
         if self.core.keys != NULL:
+            # Not asked of the peers' table: when a cycle is collected, the arrays may be gone before we are.
             for i in range(self.core.peers_used):
-                if self.core.state.peers[i].profile:
-                    st_srtp_close(&self.core.keys[i])
+                st_srtp_close(&self.core.keys[i])
             free(self.core.keys)
         free(self.core)
         for fd in (self.epoll, self.wake_fd, self.notify_fd):

@@ -264,6 +264,10 @@ ctypedef struct EventRow:
     uint8_t address[32]
     uint8_t bytes[1504]
 
+ctypedef struct LatencyRow:
+    uint64_t sum_us
+    uint64_t counts[16]
+
 ctypedef struct AudioRow:
     int32_t threshold
     int32_t hold_us
@@ -288,6 +292,7 @@ cdef struct State_:
     ArrivalRow* arrivals
     DecisionRow* decision
     AudioRow* audio
+    LatencyRow* latency
     uint8_t* payloads
     uint64_t* arrived
     uint64_t* departed
@@ -296,6 +301,7 @@ cdef struct State_:
     int32_t ring
     int32_t audio_ring
     int64_t now_us
+    int32_t from_ring
     void* kernel
     int (*emit)(State*, int32_t, int64_t) noexcept nogil
     void (*tell)(State*, int, int32_t, int64_t, int64_t, int64_t) noexcept nogil
@@ -313,6 +319,8 @@ cdef enum:
     SEATS_PER_ROOM = 4
     BUCKETS = 16384
     ARRIVALS_PER_PEER = 512
+    LATENCY_BUCKETS = 16
+    LATENCY_FIRST_US = 32
 
 cdef enum:
     ARRIVAL_FORWARDED = 0
@@ -436,3 +444,8 @@ cdef enum:
     COUNTER_AUDIO_SWITCHES = 15
     COUNTER_PACKETS_LOST = 16
     COUNTER_KEY_FRAMES = 17
+    COUNTER_WORKING_US = 18
+    COUNTER_SOCKET_DROPS = 19
+    COUNTER_PLIS_READ = 20
+    COUNTER_FIRS_READ = 21
+    COUNTER_PLIS_WRITTEN = 22

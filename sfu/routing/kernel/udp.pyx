@@ -4,9 +4,9 @@ from libc.errno cimport EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENETDOWN, ENETUNREAC
 from libc.string cimport memcpy
 
 from sfu.routing.kernel.rewrite cimport recall, remember, rewrite, rewrite_repair
-from sfu.routing.kernel.rings cimport room, st_store
+from sfu.routing.kernel.rings cimport room, st_monotonic_us, st_store
 from sfu.routing.kernel.srtp cimport st_seal_rtcp, st_seal_rtp
-from sfu.routing.kernel.core cimport ST_BATCH, st_outbox_put, st_send, st_vector_size
+from sfu.routing.kernel.core cimport ST_BATCH, st_latency_bucket, st_outbox_put, st_send, st_vector_size
 from sfu.routing.kernel.tables cimport *
 
 # Three seconds of errors pause a path (DESIGN section 3); a datagram from it ends the pause.
@@ -59,6 +59,19 @@ cdef void done(Core* core, int i, int error) noexcept nogil:
         k.departed[verdict] += 1
 
 
+cdef void note_latency(Core* core, int at, int count) noexcept nogil:
+    """Count how long the packets of a run that has just left were here. One look at the clock for all of them."""
+    cdef int64_t now_us = core.fixed_now_us if core.fixed_now_us else st_monotonic_us()
+    cdef LatencyRow* latency = &core.state.latency[0]
+    cdef int64_t us
+    cdef int i
+    for i in range(at, at + count):
+        if core.outbox.arrival_us[i]:
+            us = now_us - core.outbox.arrival_us[i]
+            latency.counts[st_latency_bucket(us, LATENCY_FIRST_US, LATENCY_BUCKETS)] += 1
+            latency.sum_us += us if us > 0 else 0
+
+
 cdef void flush(Core* core) noexcept nogil:
     """Send the batch. A message that fails ends with its own verdict, the rest goes on."""
     cdef int at = 0, run, sent, i
@@ -73,6 +86,7 @@ cdef void flush(Core* core) noexcept nogil:
             continue
         for i in range(sent):
             done(core, at + i, 0)
+        note_latency(core, at, sent)
         at += sent
     core.outbox.count = 0
 
@@ -93,6 +107,8 @@ cdef int emit(State* k, int32_t s, int64_t p) noexcept nogil:
     if slot.kind == KIND_VIDEO:
         remember(k, s, slot.current_layer, p)
     finish(core, slot.peer, k.peers[slot.peer].path, s, n, DEPARTURE_SENT)
+    if not k.from_ring:
+        core.outbox.arrival_us[core.outbox.count - 1] = k.packets[p].arrival_us
     return -1
 
 

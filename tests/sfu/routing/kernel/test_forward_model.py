@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kernels import Compiled, Delivered, Interpreted, Media
+from tests.kernels import LIMITS, Compiled, Delivered, Interpreted, Media
 
 pytestmark = pytest.mark.asan
 
@@ -171,6 +171,9 @@ def test_every_history_is_forwarded_as_the_model_says(
                 batch = publisher.frame(layer, key=step == 0 or draw.random() < 0.15)
                 # What is lost now comes later, out of order, as a repair does.
                 late += [media for media in batch if draw.random() < loss]
+                # The model knows no ring: what is as old as the ring is long stays lost.
+                newest = max(media.index for media in batch)
+                late = [media for media in late if media.layer != layer or newest - media.index < LIMITS.ring - 1]
                 batch = [media for media in batch if media not in late]
                 batch += [late.pop() for media in list(late[:1]) if draw.random() < 0.5 and late[-1].layer == layer]
                 if batch:

@@ -1,0 +1,155 @@
+"""[I/O] The one place where `stentor doctor` looks at the machine. Judges nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from sfu import __version__
+from sfu.channel import Probe
+from sfu.config import Config
+from sfu.doctor import Facts
+from sfu.serve import StartError, listen, token_key
+from sfu.signalling.announced import candidates
+
+# A machine on which the worker's modules take longer to load has other troubles; they are told as such.
+PROBE_WITHIN_S = 30.0
+ANSWER_WITHIN_S = 2.0
+STA_UNSYNC = 0x40  # <sys/timex.h>
+
+
+def facts(config: Config) -> Facts:
+    """Everything that the checks need to know. Binds and frees ports; changes nothing."""
+    unix_s, monotonic_s = time.time(), time.monotonic()
+    probe, probe_error = _probe(config)
+    http_error = _http_error(config)
+    apart_s = (time.time() - unix_s) - (time.monotonic() - monotonic_s)
+    bound = [(one.address, one.port) for one in probe.sockets] if probe is not None else []
+    return Facts(
+        python=(sys.version_info.major, sys.version_info.minor, sys.version_info.micro),
+        machine=platform.machine(),
+        linux=_linux(platform.release()),
+        stentor=__version__,
+        processors=len(os.sched_getaffinity(0)),
+        http_host=config.http.host,
+        http_port=config.http.port,
+        http_error=http_error,
+        http_answers=bool(http_error) and _answers(config),
+        dev=config.dev,
+        token_error=_token_error(config),
+        probe=probe,
+        probe_error=probe_error,
+        media_port=config.media.port,
+        announced=tuple((told.address, told.port) for told in candidates(bound, config.media.announced, "")),
+        files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        participants_max=config.limits.participants,
+        receive_buffer_max=_number("/proc/sys/net/core/rmem_max"),
+        send_buffer_max=_number("/proc/sys/net/core/wmem_max"),
+        clock_s=unix_s,
+        clock_step_s=apart_s,
+        monotonic_backwards=time.monotonic() < monotonic_s,
+        clock_synchronised=_synchronised(),
+        clock_source=_text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+    )
+
+
+def _probe(config: Config) -> tuple[Probe | None, str]:
+    """What the worker's side found, or why it did not answer."""
+    command = [sys.executable, "-m", "sfu.probe", "--port", str(config.media.port)]
+    for address in config.media.addresses:
+        command += ["--address", address]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_WITHIN_S, check=False)
+        if done.returncode != 0:
+            last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            return None, f"ended with code {done.returncode}: {last[0]}"
+        return msgspec.json.decode(done.stdout, type=Probe), ""
+    except subprocess.TimeoutExpired:
+        return None, f"not within {PROBE_WITHIN_S:g} s"
+    except (OSError, msgspec.MsgspecError) as error:
+        return None, str(error)
+
+
+def _http_error(config: Config) -> str:
+    try:
+        with listen(config) as bound:
+            bound.listen()
+    except (StartError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _answers(config: Config) -> bool:
+    """Whether a Stentor is at our HTTP port already."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.http.host, config.http.host)
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    # No proxy: this is about this machine.
+    door = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with door.open(f"http://{host}:{config.http.port}/healthz", timeout=ANSWER_WITHIN_S) as answer:
+            return bool(answer.read(16) == b"ok\n")
+    except (OSError, ValueError):
+        return False
+
+
+def _token_error(config: Config) -> str:
+    try:
+        token_key(config)
+    except StartError as error:
+        return str(error)
+    return ""
+
+
+def _linux(release: str) -> tuple[int, int]:
+    """(5, 10) of "5.10.0-28-amd64"; (0, 0) of what is no such text."""
+    parts = release.split("-")[0].split(".")
+    with contextlib.suppress(ValueError, IndexError):
+        return int(parts[0]), int(parts[1])
+    return 0, 0
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _number(path: str) -> int | None:
+    text = _text(path)
+    return int(text) if text.isdigit() else None
+
+
+class _Timex(ctypes.Structure):
+    """The head of `struct timex` (adjtimex(2)), and room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("frequency", ctypes.c_long),
+        ("maximum_error", ctypes.c_long),
+        ("estimated_error", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+def _synchronised() -> bool | None:
+    """Whether the system says that its clock follows another; None where it may not be asked."""
+    asked = _Timex()
+    try:
+        answer = ctypes.CDLL(None).adjtimex(ctypes.byref(asked))
+    except (OSError, AttributeError):
+        return None
+    return None if answer == -1 else not asked.status & STA_UNSYNC

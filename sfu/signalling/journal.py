@@ -1,0 +1,101 @@
+"""What is counted and logged of sessions, by number: how long a join takes, what became of it.
+
+Decides nothing and changes no session. A stranger can cause at most one line for each grant he holds and each peer
+connection he makes; errors that he can cause as often as he likes are logged at level debug.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sfu import errors
+from sfu.channel import Histogram
+from sfu.logs import fields
+from sfu.signalling import messages
+from sfu.signalling.histogram import Tally
+from sfu.signalling.session import Session
+
+log = logging.getLogger("stentor.session")
+
+# Seconds from `join` on. The gate for the first frame is 0.6 s at the median and 1 s at the 95th percentile, so most
+# bounds lie around those; moving them breaks dashboards that name a bound.
+JOIN_BOUNDS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Errors that are our fault or the network's: they are worth a line each.
+TELLING = frozenset(kind.code for kind in (errors.MediaFailed, errors.WorkerLost, errors.Internal, errors.Overloaded))
+
+
+class Journal:
+    """One for each node."""
+
+    def __init__(self) -> None:
+        self._until = {"answer": Tally(JOIN_BOUNDS_S), "media": Tally(JOIN_BOUNDS_S)}
+        self._waiting: dict[Session, set[str]] = {}  # joined, and these milestones are still ahead
+        self.connections: Counter[str] = Counter()  # peer connections by what became of them
+
+    def joins(self) -> dict[str, Histogram]:
+        """Time from the `join` message to the first answer, and to the first connection, by milestone."""
+        return {milestone: tally.value() for milestone, tally in self._until.items()}
+
+    def said(self, session: Session, message: messages.FromServer, now: float) -> None:
+        """The session's client is told this."""
+        note = _NOTES.get(type(message))
+        if note is not None:
+            note(self, session, message, now)
+
+    def connected(self, session: Session, now: float) -> None:
+        """ICE and DTLS are done: media can flow."""
+        self.connections["connected"] += 1
+        self._reach(session, "media", now)
+        log.info("connected", extra=fields(**_numbers(session), since_join_ms=_since_join_ms(session, now)))
+
+    def over(self, session: Session) -> None:
+        """The session has ended; a second call is harmless."""
+        self._waiting.pop(session, None)
+        if session.room is not None:
+            log.info("session over", extra=fields(**_numbers(session)))
+
+    def _joined(self, session: Session, message: messages.Joined, now: float) -> None:
+        resumed = session in self._waiting
+        if not resumed:
+            self._waiting[session] = set(self._until)
+        log.info("resumed" if resumed else "joined", extra=fields(**_numbers(session)))
+
+    def _answered(self, session: Session, message: messages.Answer, now: float) -> None:
+        self._reach(session, "answer", now)
+        log.info("answered", extra=fields(**_numbers(session), since_join_ms=_since_join_ms(session, now)))
+
+    def _ended(self, session: Session, message: messages.Ended, now: float) -> None:
+        log.info("ended", extra=fields(**_numbers(session), reason=message.reason))
+
+    def _refused(self, session: Session, message: messages.Error, now: float) -> None:
+        if message.code == errors.MediaFailed.code:
+            self.connections["failed"] += 1
+        level = logging.WARNING if message.code in TELLING else logging.DEBUG
+        log.log(level, "error told", extra=fields(**_numbers(session), code=message.code))
+
+    def _reach(self, session: Session, milestone: str, now: float) -> None:
+        ahead = self._waiting.get(session, set())
+        if milestone in ahead:
+            ahead.remove(milestone)
+            self._until[milestone].add(now - session.joined_at)
+
+
+def _numbers(session: Session) -> dict[str, int]:
+    """Who, without a name."""
+    room = session.room.number if session.room is not None else 0
+    return {"session": session.number, "peer": session.peer, "room": room}
+
+
+def _since_join_ms(session: Session, now: float) -> int:
+    return round((now - session.joined_at) * 1000)
+
+
+_NOTES: Mapping[type, Callable[[Journal, Session, Any, float], None]] = {
+    messages.Joined: Journal._joined,
+    messages.Answer: Journal._answered,
+    messages.Ended: Journal._ended,
+    messages.Error: Journal._refused,
+}
