@@ -8,6 +8,7 @@ from here (`python -m sfu.config_page`, `--check` to compare). Reading the file 
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -23,6 +24,9 @@ HIDDEN = "(hidden)"
 # Variables with our prefix that speak to the build and not to the server.
 NOT_SETTINGS = frozenset({"STENTOR_SANITIZE"})
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+# A shorter one can be searched from a single credential.
+TURN_SECRET_MIN = 16
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -74,6 +78,21 @@ class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_id: Annotated[str, Meta(min_length=1, description="`kid` that every token must carry.")] = "stentor-1"
     issuer: Annotated[str, Meta(min_length=1, description="`iss` that every token must carry.")] = "stentor"
     audience: Annotated[str, Meta(min_length=1, description="`aud` that every token must carry.")] = "stentor-sfu"
+
+
+class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The TURN servers (coturn with `use-auth-secret`) that clients are told of, for networks without UDP."""
+
+    urls: Annotated[
+        tuple[str, ...],
+        Meta(description="As turn:host:3478?transport=udp, or tcp, or turns:host:5349; stun:host needs no secret."),
+    ] = ()
+    secret: Annotated[
+        str, Meta(description="coturn's `static-auth-secret`, at least 16 characters. Better given by environment.")
+    ] = ""
+    lifetime_s: Annotated[
+        float, Meta(ge=60, le=604_800, description="Seconds for which credentials hold. Shorter: long calls lose TURN.")
+    ] = 86_400.0
 
 
 class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,6 +207,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     media: Media = Media()
     tokens: Tokens = Tokens()
+    turn: Turn = Turn()
     api: Api = Api()
     room: Room = Room()
     audio: Audio = Audio()
@@ -196,7 +216,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
 
 
-SECRETS = frozenset({"tokens.shared_key", "api.token"})
+SECRETS = frozenset({"tokens.shared_key", "api.token", "turn.secret"})
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
@@ -359,6 +379,11 @@ def _checked(values: Mapping[str, Any]) -> Config:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ConfigError(f"http.metrics_networks holds {network!r}, which is not a network") from error
+    for url in config.turn.urls:
+        if not re.fullmatch(r"(stuns?|turns?):[^/@\s]+", url):
+            raise ConfigError(f"turn.urls holds {url!r}, which is not like turn:host:3478?transport=udp")
+    if any(url.startswith("turn") for url in config.turn.urls) and len(config.turn.secret) < TURN_SECRET_MIN:
+        raise ConfigError(f"turn.secret needs at least {TURN_SECRET_MIN} characters: it is coturn's static-auth-secret")
     if config.session.gone_s < config.session.resume_s:
         raise ConfigError("session.gone_s is smaller than session.resume_s")
     for key, secret in (("tokens.shared_key", config.tokens.shared_key), ("api.token", config.api.token)):

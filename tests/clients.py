@@ -72,7 +72,12 @@ class Freezes:
 
 @contextlib.asynccontextmanager
 async def chromium(
-    playwright: Playwright, program: Path = CHROMIUM, media: FakeMedia | None = None, *, bypass_csp: bool = False
+    playwright: Playwright,
+    program: Path = CHROMIUM,
+    media: FakeMedia | None = None,
+    *,
+    bypass_csp: bool = False,
+    flags: Sequence[str] = (),
 ) -> AsyncIterator[BrowserContext]:
     """A browser with a profile of its own; its camera and microphone play `media` (None: Chromium's test picture).
 
@@ -95,7 +100,7 @@ async def chromium(
             executable_path=program,
             headless=True,
             chromium_sandbox=False,
-            args=[*FLAGS, *fake],
+            args=[*FLAGS, *fake, *flags],
             bypass_csp=bypass_csp,
             viewport={"width": 1280, "height": 800},
         )
@@ -224,6 +229,7 @@ class CanvasClient:
         video_slots: int = 0,
         audio_slots: int = 0,
         paired: bool = False,
+        relayed: bool = False,
     ) -> CanvasClient:
         """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes}; see browser/canvas_client.js."""
         # A page that really comes from the server: Chromium does not let a page of unknown origin call loopback.
@@ -237,6 +243,7 @@ class CanvasClient:
             "videoSlots": video_slots,
             "audioSlots": audio_slots,
             "paired": paired,
+            "relayed": relayed,
         }
         participant = await page.evaluate(
             "async (options) => (window.client = new stentorTest.CanvasClient(options)).join()", options
@@ -259,6 +266,11 @@ class CanvasClient:
         """
         frames: list[dict[str, Any]] = await self.page.evaluate("(mid) => client.takeFrames(mid)", mid)
         return frames
+
+    async def path(self) -> dict[str, str | None]:
+        """{kind, protocol} of the selected local candidate; the protocol is that towards the TURN server."""
+        path: dict[str, str | None] = await self.page.evaluate("() => client.path()")
+        return path
 
     async def audio_mids(self) -> list[str]:
         return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.gaps)")]

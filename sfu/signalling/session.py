@@ -27,7 +27,7 @@ from sfu import channel, errors
 from sfu import room_values as values
 from sfu.contract import Grant
 from sfu.room import Room
-from sfu.signalling import messages, told
+from sfu.signalling import messages, told, turn
 from sfu.signalling.effects import (
     CLOSE_ENDED,
     CLOSE_LEFT,
@@ -149,6 +149,7 @@ class Session:
             resume=self.resume_key,
             sequence=room.sequence,
             participants=[told.participant_view(seat) for seat in room.seats.snapshot()],
+            ice_servers=turn.ice_servers(self._around.config.turn, self.participant, self._around.unix_time()),
             may_publish=[told.source(one) for one in entry.may_publish],
             may_moderate=entry.may_moderate,
             audience=room.seats.audience,

@@ -34,8 +34,9 @@
   class CanvasClient {
     // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes}; paired: the first audio slot
     // goes with the first video slot, and so on.
-    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false }) {
-      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired });
+    // relayed: only by the TURN servers that the server tells.
+    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false }) {
+      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed });
       this.waiting = new Map();
       this.messages = [];
       this.slots = {};
@@ -54,7 +55,8 @@
         this.socket.onerror = () => reject(new Error("the WebSocket did not open"));
       });
       this.joined = await this.request({ type: "join", token: this.token });
-      this.pc = new RTCPeerConnection({ iceServers: [] });
+      const relay = { iceServers: this.joined.ice_servers, iceTransportPolicy: "relay" };
+      this.pc = new RTCPeerConnection(this.relayed ? relay : { iceServers: [] });
       const sources = await this.addMedia();
       this.pc.ontrack = (event) => this.track(event.transceiver, event.track);
       const connected = new Promise((resolve, reject) => {
@@ -217,6 +219,14 @@
       const rows = [];
       for (const row of (await this.pc.getStats()).values()) if (/^(in|out)bound-rtp$/.test(row.type)) rows.push(row);
       return rows;
+    }
+
+    // The selected pair: {kind: "relay", protocol: "tls"}; the protocol is that towards the TURN server.
+    async path() {
+      const rows = [...(await this.pc.getStats()).values()];
+      const pair = rows.find((row) => row.type === "candidate-pair" && row.nominated && row.state === "succeeded");
+      const local = rows.find((row) => row.id === pair?.localCandidateId);
+      return { kind: local?.candidateType ?? null, protocol: local?.relayProtocol ?? null };
     }
 
     leave() {
