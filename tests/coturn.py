@@ -36,7 +36,8 @@ async def coturn() -> AsyncIterator[Coturn]:
         certificate, key = _certificate(Path(folder))
         options = {
             "listening-ip": "127.0.0.1", "relay-ip": "127.0.0.1",
-            "listening-port": port, "tls-listening-port": tls_port, "realm": "stentor.test", "static-auth-secret": SECRET, "cert": certificate, "pkey": key,
+            "listening-port": port, "tls-listening-port": tls_port, "cert": certificate, "pkey": key,
+            "realm": "stentor.test", "static-auth-secret": SECRET,
             "pidfile": Path(folder) / "pid", "userdb": Path(folder) / "db",
         }  # fmt: skip
         flags = ("use-auth-secret", "fingerprint", "no-cli", "allow-loopback-peers", "no-dtls", "no-software-attribute")
