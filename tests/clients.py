@@ -38,6 +38,8 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 )
+# Two browsers that talk without a server find each other by raw addresses; mDNS names ask for a network with multicast.
+RAW_CANDIDATES = ("--disable-features=WebRtcHideLocalIpsWithMdns",)
 # 4:2:0, limited range and VP8 at its smallest layer shift a hue by up to about 8 degrees.
 HUE_TOLERANCE_DEG = 20.0
 # One bin of the 16,384-point spectrum is 3 Hz; the swell of the tone moves the peak by two at most.
@@ -251,7 +253,7 @@ class CanvasClient:
         return cls(page, participant)
 
     async def video_mids(self) -> list[str]:
-        return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.videos)")]
+        return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.frames)")]
 
     async def view(self, mid: str, participant: str | None, *, max_height: int = 0) -> float:
         """Ask for a camera (None: nothing); the page's time in ms at the moment of asking."""
@@ -279,6 +281,16 @@ class CanvasClient:
         """The page's times in ms at which beeps were played since the last call."""
         beeps: list[float] = await self.page.evaluate("(mid) => client.takeBeeps(mid)", mid)
         return beeps
+
+    async def receive_direct(self, publisher: CanvasClient) -> tuple[str, str]:
+        """The same tracks past the server, beside those through it; mids of video and audio for `take_...`.
+
+        A new one ends the one before. Both browsers need `RAW_CANDIDATES`.
+        """
+        offer = await publisher.page.evaluate("() => client.offerDirect()")
+        answer = await self.page.evaluate("(sdp) => client.receiveDirect(sdp)", offer)
+        await publisher.page.evaluate("(sdp) => client.connectDirect(sdp)", answer)
+        return "direct-video", "direct-audio"
 
     async def freezes(self, mid: str) -> Freezes:
         return _freezes(await self._inbound(mid))
@@ -344,6 +356,7 @@ def _freezes(row: dict[str, Any]) -> Freezes:
 __all__ = [
     "CHROMIUM",
     "HEADLESS_SHELL",
+    "RAW_CANDIDATES",
     "BrowserClient",
     "CanvasClient",
     "Freezes",

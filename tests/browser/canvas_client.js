@@ -41,8 +41,8 @@
       this.messages = [];
       this.slots = {};
       this.participants = {};
+      this.elements = {}; // mid -> <video> or <audio>
       this.frames = {}; // mid -> [{at, source, number, height, bright}]
-      this.videos = {};
       this.gaps = {}; // mid -> worklet
       this.id = 0;
     }
@@ -79,8 +79,9 @@
       if (this.publish) {
         const { simulcast } = this.publish;
         const rids = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
-        const camera = this.pc.addTransceiver(this.picture(), { direction: "sendonly", sendEncodings: simulcast ? rids : [{}] });
-        sources.set(camera, "camera").set(this.pc.addTransceiver(await this.tone(), { direction: "sendonly" }), "microphone");
+        this.tracks = [this.picture(), await this.tone()];
+        const camera = this.pc.addTransceiver(this.tracks[0], { direction: "sendonly", sendEncodings: simulcast ? rids : [{}] });
+        sources.set(camera, "camera").set(this.pc.addTransceiver(this.tracks[1], { direction: "sendonly" }), "microphone");
       }
       for (let index = 0; index < this.audioSlots; index++) this.pc.addTransceiver("audio", { direction: "recvonly" });
       for (let index = 0; index < this.videoSlots; index++) this.pc.addTransceiver("video", { direction: "recvonly" });
@@ -136,6 +137,39 @@
       return out.stream.getAudioTracks()[0];
     }
 
+    // What this page publishes, once more, straight to another page and past the server: what the browsers alone do
+    // to picture and sound. The other page answers with `receiveDirect`, and this one ends with `connectDirect`.
+    async offerDirect() {
+      this.direct?.close();
+      this.direct = new RTCPeerConnection({ iceServers: [] });
+      const stream = new MediaStream(this.tracks);
+      for (const track of this.tracks) this.direct.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+      return gathered(this.direct, await this.direct.createOffer());
+    }
+
+    // Its slots are called "direct-audio" and "direct-video".
+    async receiveDirect(sdp) {
+      this.endDirect();
+      this.direct = new RTCPeerConnection({ iceServers: [] });
+      this.direct.ontrack = ({ track }) => this.track({ mid: `direct-${track.kind}` }, track);
+      await this.direct.setRemoteDescription({ type: "offer", sdp });
+      return gathered(this.direct, await this.direct.createAnswer());
+    }
+
+    async connectDirect(sdp) {
+      await this.direct.setRemoteDescription({ type: "answer", sdp });
+    }
+
+    endDirect() {
+      this.direct?.close();
+      for (const kind of ["audio", "video"]) {
+        const mid = `direct-${kind}`;
+        this.elements[mid]?.remove();
+        delete this.elements[mid];
+        delete this.gaps[mid];
+      }
+    }
+
     request(message) {
       const id = ++this.id;
       return new Promise((resolve, reject) => {
@@ -162,13 +196,14 @@
       element.autoplay = true;
       element.playsInline = true;
       element.srcObject = new MediaStream([track]);
+      this.elements[mid] = element;
       void element.play().catch(() => undefined); // refused only when removed again at once
       if (track.kind === "audio") return void this.listen(mid, track);
-      this.videos[mid] = element;
       this.frames[mid] = [];
       const seen = (now) => {
         const { painted, height, colour } = read(element);
         const bright = colour !== null && Math.min(...colour) > 180;
+        if (this.elements[mid] !== element) return;
         this.frames[mid].push({ at: now, height, bright, source: painted?.source ?? null, number: painted?.number ?? null });
         element.requestVideoFrameCallback(seen);
       };
@@ -189,18 +224,25 @@
     // Page times in ms at which beeps of a slot left the loudspeaker since the last call.
     async takeBeeps(mid) {
       const { context } = this.gaps[mid];
-      const { onsets } = (await this.audioGaps())[mid];
+      const { onsets } = await this.askGaps(mid, "read");
       const { contextTime, performanceTime } = context.getOutputTimestamp();
       return onsets.map((time) => performanceTime + (time - contextTime) * 1000);
     }
 
     // {mid: {heard, longestMs, onsets}} of every audio slot; the longest stretch is forgotten when reset.
     async audioGaps(reset = false) {
-      const asked = Object.entries(this.gaps).map(([mid, node]) => new Promise((resolve) => {
-        node.port.onmessage = (event) => resolve([mid, event.data]);
-        node.port.postMessage(reset ? "reset" : "read");
-      }));
+      const word = reset ? "reset" : "read";
+      const asked = Object.keys(this.gaps).map(async (mid) => [mid, await this.askGaps(mid, word)]);
       return Object.fromEntries(await Promise.all(asked));
+    }
+
+    // Onsets are told once, to the first who asks.
+    askGaps(mid, word) {
+      const { port } = this.gaps[mid];
+      return new Promise((resolve) => {
+        port.onmessage = ({ data }) => resolve(data);
+        port.postMessage(word);
+      });
     }
 
     // Resolves when the server has taken it; returns the time of asking on the clock of `frames`.
@@ -233,7 +275,18 @@
       clearInterval(this.painting);
       this.socket?.close();
       this.pc?.close();
+      this.direct?.close();
     }
+  }
+
+  // The description with all candidates in it.
+  async function gathered(pc, description) {
+    const complete = new Promise((resolve) => {
+      pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve(undefined);
+    });
+    await pc.setLocalDescription(description);
+    await complete;
+    return pc.localDescription.sdp;
   }
 
   window.stentorTest.CanvasClient = CanvasClient;

@@ -16,4 +16,4 @@ async def test_flash_and_beep_stay_together_through_three_switches(server: Serve
     async with async_playwright() as playwright:
         report = await lipsync.switch_pairs(playwright, server, "lipsync")
     assert report.seen == [1, 2, 3, 1]
-    assert report.worst_ms <= lipsync.SKEW_MS, report
+    assert report.worst_ms <= lipsync.SKEW_MS, str(report)
