@@ -216,6 +216,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
 
 
+TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SECRETS = frozenset({"tokens.shared_key", "api.token", "turn.secret"})
 
 
@@ -336,19 +337,9 @@ def _from_text(field: Field, text: str) -> Any:
     if get_origin(field.type) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if field.type is bool:
-        words = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if text.lower() not in words:
+        if text.lower() not in TRUE_WORDS + FALSE_WORDS:
             raise ConfigError(f"{field.key} must be true or false, not {text!r}")
-        return words[text.lower()]
+        return text.lower() in TRUE_WORDS
     if field.type in (int, float):
         try:
             return field.type(text)

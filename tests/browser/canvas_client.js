@@ -266,7 +266,9 @@
     // The selected pair: {kind: "relay", protocol: "tls"}; the protocol is that towards the TURN server.
     async path() {
       const rows = [...(await this.pc.getStats()).values()];
-      const pair = rows.find((row) => row.type === "candidate-pair" && row.nominated && row.state === "succeeded");
+      // The transport's own word: pairs that succeeded may be many, and which is nominated changes.
+      const selected = rows.find((row) => row.type === "transport")?.selectedCandidatePairId;
+      const pair = rows.find((row) => row.id === selected);
       const local = rows.find((row) => row.id === pair?.localCandidateId);
       return { kind: local?.candidateType ?? null, protocol: local?.relayProtocol ?? null };
     }
