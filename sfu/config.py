@@ -216,7 +216,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
 
 
-TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SECRETS = frozenset({"tokens.shared_key", "api.token", "turn.secret"})
 
 
@@ -337,9 +336,9 @@ def _from_text(field: Field, text: str) -> Any:
     if get_origin(field.type) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if field.type is bool:
-        if text.lower() not in TRUE_WORDS + FALSE_WORDS:
+        if text.lower() not in _BOOLEANS:
             raise ConfigError(f"{field.key} must be true or false, not {text!r}")
-        return text.lower() in TRUE_WORDS
+        return _BOOLEANS[text.lower()]
     if field.type in (int, float):
         try:
             return field.type(text)
