@@ -50,6 +50,13 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics besides loopback.")
     ] = ()
     page: Annotated[bool, Meta(description="Serve the built-in page. --dev always does.")] = False
+    certificate_file: Annotated[
+        str, Meta(description="PEM file with a certificate and its chain: the port then speaks HTTPS and WSS.")
+    ] = ""
+    key_file: Annotated[str, Meta(description="PEM file with the certificate's key.")] = ""
+    certificate_folder: Annotated[
+        str, Meta(description="Where --lan keeps the certificate it makes. Empty: stentor in the user's data folder.")
+    ] = ""
 
 
 class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +68,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
     announced: Annotated[
         tuple[str, ...],
-        Meta(description="Addresses told to clients, for a server behind 1:1 NAT. Empty: the bound addresses."),
+        Meta(description="Addresses told to clients (behind NAT): ip, ip:port or [ip]:port. Empty: the bound ones."),
     ] = ()
     workers: Annotated[int, Meta(ge=1, le=1, description="Media processes. One for now.")] = 1
 
@@ -203,6 +210,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     dev: Annotated[
         bool, Meta(description="Make tokens for anyone who asks, with a key made at start, and serve the page.")
+    ] = False
+    lan: Annotated[
+        bool, Meta(description="Listen on every address, by HTTPS with a certificate of our own: cameras need it.")
     ] = False
     http: Http = Http()
     media: Media = Media()
@@ -363,7 +373,11 @@ def _checked(values: Mapping[str, Any]) -> Config:
             sections[name] = value
     config = msgspec.convert(sections, Config)
     _check_addresses("media.addresses", config.media.addresses)
-    _check_addresses("media.announced", config.media.announced)
+    for entry in config.media.announced:
+        try:
+            address_and_port(entry)
+        except ValueError as error:
+            raise ConfigError(f"media.announced holds {entry!r}: {error}") from error
     for network in config.http.metrics_networks:
         try:
             ipaddress.ip_network(network)
@@ -374,12 +388,29 @@ def _checked(values: Mapping[str, Any]) -> Config:
             raise ConfigError(f"turn.urls holds {url!r}, which is not like turn:host:3478?transport=udp")
     if any(url.startswith("turn") for url in config.turn.urls) and len(config.turn.secret) < TURN_SECRET_MIN:
         raise ConfigError(f"turn.secret needs at least {TURN_SECRET_MIN} characters: it is coturn's static-auth-secret")
+    if bool(config.http.certificate_file) != bool(config.http.key_file):
+        raise ConfigError("http.certificate_file and http.key_file go together: set both or none")
     if config.session.gone_s < config.session.resume_s:
         raise ConfigError("session.gone_s is smaller than session.resume_s")
     for key, secret in (("tokens.shared_key", config.tokens.shared_key), ("api.token", config.api.token)):
         if secret and len(secret) < 32:
             raise ConfigError(f"{key} is shorter than 32 characters and could be guessed")
     return config
+
+
+def address_and_port(text: str) -> tuple[str, int | None]:
+    """ "ip", "ip:port" or "[ip]:port" in parts; no port = None. Raises ValueError with words for the operator."""
+    match = re.fullmatch(r"\[([^]]+)\](?::(\d{1,5}))?|([^:]+):(\d{1,5})|(.+)", text)
+    if match is None:
+        raise ValueError("write an IP address, or ip:port")
+    address, port = match[1] or match[3] or match[5], match[2] or match[4]
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise ValueError("write an IP address, or ip:port; names are not looked up") from error
+    if port is not None and not 0 < int(port) < 65536:
+        raise ValueError("the port is not from 1 to 65535")
+    return str(ip), int(port) if port else None
 
 
 def _check_addresses(key: str, addresses: tuple[str, ...]) -> None:

@@ -26,6 +26,8 @@ CLOCK_STEP_S = 0.05
 CLOCK_MIN_S = 1_735_689_600
 # One packet of 1,200 bytes. Slower than this, and AES is not done by the processor itself.
 SEAL_NS_MAX = 5_000
+# Authorities that renew by themselves do so 30 days before the end; with less left, that does not work here.
+CERTIFICATE_DAYS_MIN = 14
 # Clock sources that cost a system call, or more, for each look.
 SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "pit"})
 
@@ -57,6 +59,8 @@ class Facts(msgspec.Struct, frozen=True):
     monotonic_backwards: bool
     clock_synchronised: bool | None
     clock_source: str  # empty = not known
+    certificate_error: str = ""  # empty = HTTPS can be spoken, or is not asked for
+    certificate_days: int | None = None  # until it ends; None = plain HTTP
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -125,10 +129,23 @@ def _http(facts: Facts) -> Iterator[Line]:
     if facts.dev and not local:
         advice = "unset dev, or set http.host = 127.0.0.1"
         yield Line("dev", "warn", "anyone who reaches the HTTP port may join any room", advice)
+    yield from _certificate(facts)
     if facts.token_error:
         yield Line("token key", "fail", facts.token_error, "docs/operations.md shows how to make one")
     else:
         yield Line("token key", "ok", "grants can be checked")
+
+
+def _certificate(facts: Facts) -> Iterator[Line]:
+    if facts.certificate_error:
+        yield Line("certificate", "fail", facts.certificate_error, "mend http.certificate_file and http.key_file")
+    elif facts.certificate_days is not None and facts.certificate_days < 0:
+        yield Line("certificate", "fail", "it has ended: browsers refuse it", "put a new one there and start again")
+    elif facts.certificate_days is not None and facts.certificate_days < CERTIFICATE_DAYS_MIN:
+        found = f"it ends in {facts.certificate_days} days"
+        yield Line("certificate", "warn", found, "put a new one there and start again")
+    elif facts.certificate_days is not None:
+        yield Line("certificate", "ok", f"it lasts {facts.certificate_days} days")
 
 
 def _media(facts: Facts) -> Iterator[Line]:

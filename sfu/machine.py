@@ -7,6 +7,7 @@ import ctypes
 import os
 import platform
 import resource
+import ssl
 import subprocess
 import sys
 import time
@@ -16,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from sfu import __version__
+from sfu import __version__, certificate
 from sfu.channel import Probe
 from sfu.config import Config
 from sfu.doctor import Facts
-from sfu.serve import StartError, listen, token_key
+from sfu.serve import StartError, certificate_files, hosts, listen, token_key
 from sfu.signalling.announced import candidates
 
 # A machine on which the worker's modules take longer to load has other troubles; they are told as such.
@@ -34,6 +35,7 @@ def facts(config: Config) -> Facts:
     unix_s, monotonic_s = time.time(), time.monotonic()
     probe, probe_error = _probe(config)
     http_error = _http_error(config)
+    certificate_error, certificate_days = _certificate(config)
     apart_s = (time.time() - unix_s) - (time.monotonic() - monotonic_s)
     bound = [(one.address, one.port) for one in probe.sockets] if probe is not None else []
     return Facts(
@@ -42,7 +44,7 @@ def facts(config: Config) -> Facts:
         linux=_linux(platform.release()),
         stentor=__version__,
         processors=len(os.sched_getaffinity(0)),
-        http_host=config.http.host,
+        http_host=hosts(config)[0],
         http_port=config.http.port,
         http_error=http_error,
         http_answers=bool(http_error) and _answers(config),
@@ -60,6 +62,8 @@ def facts(config: Config) -> Facts:
         clock_step_s=apart_s,
         monotonic_backwards=time.monotonic() < monotonic_s,
         clock_synchronised=_synchronised(),
+        certificate_error=certificate_error,
+        certificate_days=certificate_days,
         clock_source=_text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
     )
 
@@ -83,8 +87,9 @@ def _probe(config: Config) -> tuple[Probe | None, str]:
 
 def _http_error(config: Config) -> str:
     try:
-        with listen(config) as bound:
-            bound.listen()
+        with contextlib.ExitStack() as closing:
+            for bound in [closing.enter_context(one) for one in listen(config)]:
+                bound.listen()
     except (StartError, OSError) as error:
         return str(error)
     return ""
@@ -92,15 +97,39 @@ def _http_error(config: Config) -> str:
 
 def _answers(config: Config) -> bool:
     """Whether a Stentor is at our HTTP port already."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.http.host, config.http.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(hosts(config)[0], config.http.host)
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     # No proxy: this is about this machine.
-    door = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    encrypted = config.lan or bool(config.http.certificate_file)
+    door = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_believing())
+    )
     try:
-        with door.open(f"http://{host}:{config.http.port}/healthz", timeout=ANSWER_WITHIN_S) as answer:
+        with door.open(
+            f"{'https' if encrypted else 'http'}://{host}:{config.http.port}/healthz", timeout=ANSWER_WITHIN_S
+        ) as answer:
             return bool(answer.read(16) == b"ok\n")
     except (OSError, ValueError):
         return False
+
+
+def _believing() -> ssl.SSLContext:
+    """TLS with whoever is there: the question is only whether a Stentor answers, and it is told nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _certificate(config: Config) -> tuple[str, int | None]:
+    """Why the HTTP port's certificate cannot be used, and how many days it lasts; None without one."""
+    try:
+        files = certificate_files(config)
+        if files is None:
+            return "", None
+        return "", certificate.days_left(files.certificate, certificate.now_utc(time.time()))
+    except (StartError, OSError, ValueError) as error:
+        return str(error), None
 
 
 def _token_error(config: Config) -> str:

@@ -370,8 +370,7 @@ class Node:
     def _negotiate(self, camera_codec: str) -> Negotiation:
         # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.
         return Negotiation(
-            local_ufrag=secrets.token_hex(8),
-            local_pwd=secrets.token_hex(16),
+            draw_credentials=lambda: (secrets.token_hex(8), secrets.token_hex(16)),
             draw_ssrc=lambda: self._chance.randrange(1, 2**32),
             draw_track=lambda: next(self._tracks),
             camera_codec=camera_codec,

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from sfu.channel import Finding, Probe
-from sfu.transport.candidates import local_addresses
+from sfu.interfaces import local_addresses
 from sfu.transport.sockets import BUFFER_BYTES_ASKED, open_sockets
 
 # (tables.Profile, key bytes, salt bytes)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import ipaddress
 import logging
+import os
 import secrets
 import signal
 import socket
+import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import uvicorn
 import uvloop
 
-from sfu import logs
-from sfu.config import HIDDEN, Config, shown
+from sfu import certificate, logs
+from sfu.config import HIDDEN, Config, Http, shown
 from sfu.contract import Grant, TokenKey, generate_pem, load_key, sign
+from sfu.interfaces import local_addresses
 from sfu.node import Node
 from sfu.signalling import messages
 from sfu.signalling.http import application
@@ -78,19 +83,79 @@ def page_directory(config: Config) -> Path | None:
     raise StartError("the page's files (web/) are not there: serve without http.page, or from a clone")
 
 
-def listen(config: Config) -> socket.socket:
-    """The bound HTTP socket. Raises StartError."""
-    host, port = config.http.host, config.http.port
+def hosts(config: Config) -> tuple[str, ...]:
+    """Where the HTTP port listens: as configured, or under --lan on every address of both families."""
+    if config.lan and config.http.host == Http().host:
+        return ("0.0.0.0", "::")
+    return (config.http.host,)
+
+
+def listen(config: Config) -> list[socket.socket]:
+    """The bound HTTP sockets, all of one port. Raises StartError."""
+    bound: list[socket.socket] = []
+    port = config.http.port
+    for host in hosts(config):
+        try:
+            bound.append(_bind(host, port))
+            port = bound[0].getsockname()[1]
+        except OSError as error:
+            if bound and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                continue  # a machine without IPv6
+            for one in bound:
+                one.close()
+            reason = error.strerror or str(error)
+            raise StartError(f"cannot listen on {host} port {port}: {reason}. Choose another --http-port") from error
+    return bound
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Else "::" would take the IPv4 port as well, which has its own socket.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((host, port))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StartError(f"cannot listen on {host} port {port}: {reason}. Choose another --http-port") from error
+    except OSError:
+        bound.close()
+        raise
     bound.setblocking(False)
     return bound
+
+
+def certificate_files(config: Config) -> certificate.Files | None:
+    """What the HTTP port's TLS is made of, None where it speaks plain HTTP. Raises StartError."""
+    http = config.http
+    try:
+        if http.certificate_file:
+            files = certificate.Files(Path(http.certificate_file), Path(http.key_file))
+        elif config.lan:
+            folder = certificate.folder_of(http.certificate_folder, dict(os.environ))
+            names = ["localhost", *_own_names()]
+            files = certificate.keep(folder, names, local_addresses(), certificate.now_utc(time.time()))
+        else:
+            return None
+        for path in (files.certificate, files.key):
+            path.read_bytes()  # whose failing names the file, which the next line's does not
+        # The same reading that the server will do, but with words of ours when it fails.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key, password=_no_password)
+        return files
+    except ssl.SSLError as error:
+        raise StartError(f"http.certificate_file and http.key_file do not go together: {error.reason}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StartError(f"the certificate for HTTPS cannot be used: {error}") from error
+
+
+def _no_password() -> str:
+    """Without it OpenSSL asks at the terminal, and a service waits forever."""
+    raise ValueError("the key is encrypted; write it without a passphrase, readable by the server alone")
+
+
+def _own_names() -> list[str]:
+    """This machine's name as it stands and as multicast DNS tells it in a home's network (RFC 6762)."""
+    name = socket.gethostname().split(".")[0]
+    return [name, f"{name}.local"] if name and name.isascii() and name != "localhost" else []
 
 
 class Served:
@@ -104,6 +169,8 @@ class Served:
         app = application(
             config, self.node, dev_token=self.dev_token if config.dev and self._key.can_sign else None, page=page
         )
+        files = certificate_files(config)
+        self.certificate = None if files is None else files.certificate
         self._http = _HttpServer(
             uvicorn.Config(
                 app,
@@ -116,6 +183,8 @@ class Served:
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=HTTP_STOP_WITHIN_S,
+                ssl_certfile=None if files is None else str(files.certificate),
+                ssl_keyfile=None if files is None else str(files.key),
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -136,9 +205,9 @@ class Served:
     async def start(self) -> None:
         """Listen and start the workers. Raises StartError."""
         bound = listen(self._config)
-        self.port = bound.getsockname()[1]
+        self.port = bound[0].getsockname()[1]
         await self.node.start()
-        self._task = asyncio.ensure_future(self._http.serve(sockets=[bound]))
+        self._task = asyncio.ensure_future(self._http.serve(sockets=bound))
 
     async def stop(self) -> None:
         """Tell clients, end workers, close the port. Takes at most five seconds."""
@@ -148,6 +217,32 @@ class Served:
             await self._task
 
 
+def greeting(config: Config, port: int, self_made: Path | None, addresses: Sequence[str]) -> list[str]:
+    """What the person at the terminal is told. `self_made` is the certificate in use, `addresses` the machine's."""
+    scheme = "http" if self_made is None else "https"
+    everywhere = {"0.0.0.0", "::"} & set(hosts(config))
+    host = "localhost" if everywhere or hosts(config)[0] in ("127.0.0.1", "::1") else config.http.host
+    door = f"{scheme}://{_in_url(host)}:{port}"
+    lines = [f"Stentor listens on {door}"]
+    if config.lan:
+        others = [ip for ip in addresses if not ipaddress.ip_address(ip).is_loopback]
+        lines += [f"  and for other devices on {scheme}://{_in_url(ip)}:{port}" for ip in others]
+        door = f"{scheme}://{_in_url(others[0])}:{port}" if others else door
+    if config.dev:
+        lines.append(f"Open {door}/?room=hello&name=Me in two browser tabs. --dev: anyone who reaches it may join.")
+    if config.lan and self_made is not None and not config.http.certificate_file:
+        lines += [
+            "A browser will say that the connection is not private: nobody vouches for a certificate made at home.",
+            f"It is yours when its SHA-256 fingerprint is {certificate.fingerprint(self_made)};",
+            f"go on past the warning, or install {self_made} on the device.",
+        ]
+    return lines
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 async def _serve(config: Config, say: Callable[[str], None]) -> None:
     served = Served(config)
     ending = asyncio.Event()
@@ -155,12 +250,9 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     await served.start()
-    host = "localhost" if config.http.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else config.http.host
-    address = f"http://{host}:{served.port}"
     log.info("listening", extra=logs.fields(http_port=served.port, media_port=config.media.port))
-    say(f"Stentor listens on {address}")
-    if config.dev:
-        say(f"Open {address}/?room=hello&name=Me in two browser tabs. --dev: anyone who reaches it may join.")
+    for line in greeting(config, served.port, served.certificate, local_addresses()):
+        say(line)
     await ending.wait()
     log.info("stopping")
     say("stopping")

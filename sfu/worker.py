@@ -22,6 +22,7 @@ import uvloop
 from sfu import channel, logs
 from sfu.config import WorkerConfig
 from sfu.errors import StentorError
+from sfu.interfaces import local_addresses
 from sfu.process import process_use
 from sfu.routing import tables
 from sfu.routing.commands import Commands, Row
@@ -29,7 +30,6 @@ from sfu.routing.loop import Fact, KernelThread
 from sfu.routing.measures import Measures
 from sfu.routing.router import Router
 from sfu.routing.rows import FreeRows
-from sfu.transport.candidates import local_addresses
 from sfu.transport.dtls import Certificate, DtlsContext, DtlsSession, DtlsStep
 from sfu.transport.ice import IceLite, Path
 from sfu.transport.sockets import BoundSocket, granted, open_sockets

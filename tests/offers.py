@@ -22,10 +22,9 @@ MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
 def negotiation(camera_codec: str = "VP8") -> Negotiation:
-    ssrcs, tracks = itertools.count(FIRST_SSRC), itertools.count(1)
+    ssrcs, tracks, credentials = itertools.count(FIRST_SSRC), itertools.count(1), itertools.count()
     return Negotiation(
-        local_ufrag="local",
-        local_pwd="p" * 24,
+        draw_credentials=lambda: (("local", "local1", "local2", "local3")[next(credentials)], "p" * 24),
         draw_ssrc=lambda: next(ssrcs),
         draw_track=lambda: next(tracks),
         camera_codec=camera_codec,

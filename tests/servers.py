@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import urllib.error
@@ -59,7 +60,9 @@ class Server:
     (it is killed then) and AssertionError when it ended with a fault of its own.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, authority: Path | None = None) -> None:
+        """`authority` is the certificate by which the server is believed; None = it speaks plain HTTP."""
+        self._authority = authority
         self.http_port = free_port(socket.SOCK_STREAM)
         self.media_port = free_port(socket.SOCK_DGRAM)
         self._arguments = arguments
@@ -71,7 +74,11 @@ class Server:
     @property
     def origin(self) -> str:
         """As a browser calls it: `localhost` is a secure context."""
-        return f"http://localhost:{self.http_port}"
+        return f"{self._scheme}://localhost:{self.http_port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._authority is None else "https"
 
     @property
     def pid(self) -> int:
@@ -140,19 +147,22 @@ class Server:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET. Raises OSError while nobody listens."""
-        return await asyncio.to_thread(_fetch, urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}"))
+        return await self._ask(urllib.request.Request(f"{self._scheme}://127.0.0.1:{self.http_port}{path}"))
 
     async def token(self, room: str, name: str) -> str:
         """A join grant from the development door. Raises AssertionError when it is refused."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}/dev/token",
+            f"{self._scheme}://127.0.0.1:{self.http_port}/dev/token",
             data=json.dumps({"room": room, "name": name}).encode(),
             headers={"content-type": "application/json"},
         )
-        status, body = await asyncio.to_thread(_fetch, request)
+        status, body = await self._ask(request)
         if status != 200:
             raise AssertionError(f"POST /dev/token answered {status}: {body}")
         return str(json.loads(body)["token"])
+
+    async def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
+        return await asyncio.to_thread(fetch, request, self._authority)
 
     async def metric(self, line: str) -> float:
         """The value of one sample of /metrics, named as it stands there with its labels; 0 when it is not there."""
@@ -163,9 +173,13 @@ class Server:
         return 0.0
 
 
-def _fetch(request: urllib.request.Request) -> tuple[int, str]:
+def fetch(request: urllib.request.Request, authority: Path | None = None) -> tuple[int, str]:
+    """Status and body; over HTTPS only what `authority` vouches for is believed. Raises OSError."""
     # No proxy: the environment of a build machine often names one.
-    door = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if authority is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))))
+    door = urllib.request.build_opener(*handlers)
     try:
         with door.open(request, timeout=5) as answer:
             return answer.status, answer.read().decode()

@@ -26,6 +26,8 @@ SIDES = {
     "sfu.config": "shared",
     "sfu.config_page": "shared",
     "sfu.errors": "shared",
+    "sfu.certificate": "shared",
+    "sfu.interfaces": "shared",
     "sfu.logs": "shared",
     "sfu.process": "shared",
     "sfu.signalling": "node",

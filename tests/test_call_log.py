@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sfu.transport.candidates import local_addresses
+from sfu.interfaces import local_addresses
 from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.servers import Server
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from sfu.config import address_and_port
 from sfu.signalling.negotiation import Candidate
 
 
 def candidates(bound: Iterable[tuple[str, int]], announced: tuple[str, ...], reached: str) -> list[Candidate]:
     """What a client is told, best first: what is configured, else what is bound; loopback last.
+
+    `announced` are entries of `media.announced`: without a port of their own they take the first socket's.
 
     `reached` is the host of the page's address; where it is an IP address it is told as well (a container's or a
     router's outer address, which the server cannot find by itself).
@@ -17,7 +20,8 @@ def candidates(bound: Iterable[tuple[str, int]], announced: tuple[str, ...], rea
     bound = list(bound)
     addresses = bound
     if bound and announced:
-        addresses = [(address, bound[0][1]) for address in announced]
+        told = [address_and_port(entry) for entry in announced]
+        addresses = [(address, port or bound[0][1]) for address, port in told]
     if bound and _is_address(reached):
         addresses = [*addresses, (reached, bound[0][1])]
         if not any(ipaddress.ip_address(address) == ipaddress.ip_address("127.0.0.1") for address, _ in addresses):

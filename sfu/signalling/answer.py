@@ -48,6 +48,7 @@ class SectionPlan:
 class AnswerPlan:
     """All of an answer but the worker's part (fingerprint and candidates)."""
 
+    session_id: int
     version: int
     ice_ufrag: str
     ice_pwd: str
@@ -60,11 +61,9 @@ class AnswerPlan:
 def write(plan: AnswerPlan, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate], max_kbps: int) -> str:
     """The answer. Candidates and their end stand in every section: aiortc never starts otherwise (S6)."""
     bandwidth_bps = _picture_bps(plan.sections, max_kbps)
-    # RFC 8866 wants a session id that is the connection's own and stays; the ufrag is both.
-    session_id = int.from_bytes(plan.ice_ufrag.encode()[:7])
     return str(
         sdp.SessionDescription(
-            origin=f"- {session_id} {plan.version} IN IP4 127.0.0.1",
+            origin=f"- {plan.session_id} {plan.version} IN IP4 127.0.0.1",
             groups=(("BUNDLE", plan.bundle),) if plan.bundle else (),
             ice_lite=True,
             ice_ufrag=plan.ice_ufrag,

@@ -83,6 +83,7 @@ class _Outgoing:
 class _State:
     """What an answered offer leaves for the next one."""
 
+    local: tuple[str, str]  # our ufrag and pwd
     version: int = 0
     remote: offer_rules.Remote | None = None
     tracks: Mapping[str, int] = field(default_factory=dict)  # mid -> track number
@@ -97,23 +98,25 @@ class Negotiation:
     def __init__(
         self,
         *,
-        local_ufrag: str,
-        local_pwd: str,
+        draw_credentials: Callable[[], tuple[str, str]],
         draw_ssrc: Callable[[], int],
         draw_track: Callable[[], int],
         camera_codec: str = "VP8",
     ) -> None:
-        """`draw_ssrc` gives random 32-bit numbers, `draw_track` numbers never used before.
+        """`draw_credentials` gives a fresh (ufrag, pwd), `draw_ssrc` random 32-bit numbers, `draw_track` new numbers.
 
         `camera_codec` is the room's, one of codecs.CAMERA_CODECS; another one raises Internal.
         """
         if camera_codec not in codecs.CAMERA_CODECS:
             raise Internal(f"the room's camera codec {camera_codec!r} is none of {', '.join(codecs.CAMERA_CODECS)}")
-        self._local = (local_ufrag, local_pwd)
+        self._draw_credentials = draw_credentials
+        local = draw_credentials()
+        # RFC 8866 5.2 wants a session id that is the connection's own and stays; the first fragment is drawn by chance.
+        self._session_id = int.from_bytes(local[0].encode()[:7])
         self._draw_ssrc = draw_ssrc
         self._draw_track = draw_track
         self._codecs = {"audio": AUDIO_CODEC, "video": camera_codec}
-        self._state = _State()
+        self._state = _State(local)
 
     def offer(self, sdp: str, sources: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> Proposal:
         """Decide on an offer. `sources` says by mid what is published, `pairs` which (audio, video) slots go together.
@@ -134,20 +137,27 @@ class Negotiation:
         outgoing, used = self._outgoing(session, accepted)
         partners = offer_rules.partners(session, {mid: one.kind for mid, one in outgoing.items()}, pairs)
         slots = {mid: _slot(accepted[mid], mid, one, partners) for mid, one in outgoing.items()}
-        plan = self._plan(session, sections, slots, remote)
+        local = self._credentials(remote)
+        plan = self._plan(session, sections, slots, remote, local)
         numbers = {track.mid: track.track for track in tracks}
         names = {mid: source for mid, source in published.items() if mid in numbers}
-        self._state = _State(plan.version, remote, numbers, names, outgoing, used)
+        self._state = _State(local, plan.version, remote, numbers, names, outgoing, used)
         return Proposal(
             tracks=tracks,
             slots=tuple(slots.values()),
             sources={source: numbers[mid] for mid, source in names.items()},
-            ice=channel.IceParameters(*self._local, remote.ice_ufrag, remote.ice_pwd),
+            ice=channel.IceParameters(*local, remote.ice_ufrag, remote.ice_pwd),
             fingerprints=remote.fingerprints,
             dtls_server=remote.dtls_server,
             extensions=_extension_ids(accepted.values()),
             plan=plan,
         )
+
+    def _credentials(self, remote: offer_rules.Remote) -> tuple[str, str]:
+        """Ours: new ones when the client's are (an ICE restart, RFC 8839 4.4.2), else those that stand."""
+        before = self._state.remote
+        restarts = before is not None and (before.ice_ufrag, before.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd)
+        return self._draw_credentials() if restarts else self._state.local
 
     def _section(self, section: sdp.MediaSection, publishes: bool) -> answer.SectionPlan:
         """Codec, direction, layers and extensions of a live section; without a codec it will be rejected.
@@ -223,6 +233,7 @@ class Negotiation:
         sections: Mapping[str, answer.SectionPlan],
         slots: Mapping[str, channel.SlotDescription],
         remote: offer_rules.Remote,
+        local: tuple[str, str],
     ) -> answer.AnswerPlan:
         """The answer's sections in the offer's order, and its BUNDLE group: whatever is accepted (S4)."""
 
@@ -233,8 +244,9 @@ class Negotiation:
 
         return answer.AnswerPlan(
             version=self._state.version + 1,
-            ice_ufrag=self._local[0],
-            ice_pwd=self._local[1],
+            session_id=self._session_id,
+            ice_ufrag=local[0],
+            ice_pwd=local[1],
             setup="passive" if remote.dtls_server else "active",
             extmap_allow_mixed=session.extmap_allow_mixed,
             bundle=tuple(mid for mid in offer_rules.bundle_mids(session) if mid in sections and sections[mid].codec),

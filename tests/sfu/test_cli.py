@@ -53,7 +53,7 @@ def test_without_a_command_help_with_examples_is_shown(capsys: pytest.CaptureFix
 
 
 def test_a_taken_port_is_said_with_what_to_do() -> None:
-    first = listen(build({"http": {"port": 0}}))
+    (first,) = listen(build({"http": {"port": 0}}))
     with first:
         first.listen()
         with pytest.raises(StartError, match="--http-port"):

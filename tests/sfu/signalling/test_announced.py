@@ -30,3 +30,13 @@ def test_a_name_is_not_an_address_and_one_told_twice_stands_once() -> None:
 
 def test_without_a_bound_socket_nothing_is_told() -> None:
     assert candidates([], ("203.0.113.9",), "198.51.100.4") == []
+
+
+def test_a_configured_address_may_have_a_port_of_its_own_as_behind_a_router_that_maps_ports() -> None:
+    announced = ("203.0.113.6:9000", "[2001:db8::6]:9001", "[2001:db8::7]", "203.0.113.7")
+    assert [(one.address, one.port) for one in candidates(BOUND, announced, "")] == [
+        ("203.0.113.6", 9000),
+        ("2001:db8::6", 9001),
+        ("2001:db8::7", 7000),
+        ("203.0.113.7", 7000),
+    ]

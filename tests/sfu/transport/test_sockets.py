@@ -9,8 +9,8 @@ import struct
 
 import pytest
 
+from sfu.interfaces import local_addresses
 from sfu.transport import sockets
-from sfu.transport.candidates import local_addresses
 from sfu.transport.sockets import SocketUnavailable, open_sockets
 
 

@@ -1,4 +1,4 @@
-"""Which addresses this machine has, and which of them are told to peers as host candidates. No DNS."""
+"""Which addresses this machine has: those that the worker binds."""
 
 from __future__ import annotations
 
@@ -74,46 +74,3 @@ def order(found: Sequence[Address]) -> list[str]:
 def local_addresses() -> list[str]:
     """Addresses to bind: those of all interfaces that are up, loopback last. Raises OSError."""
     return order(list(_interface_addresses()))
-
-
-def announced(addresses: Sequence[tuple[str, int]], configured: Sequence[str]) -> list[tuple[str, int]]:
-    """The host candidates, best first.
-
-    `addresses` are the bound (ip, port) pairs. `configured` is what the operator says that peers reach
-    us by (behind NAT, say): "ip", which takes the port of the first socket of its family, or "ip:port" or
-    "[ip]:port". When it says nothing, every bound address is told, loopback last; a wildcard is never told.
-    Raises ValueError, with words for the operator, for an entry that is not an IP address.
-    """
-    if configured:
-        return list(dict.fromkeys(_configured(entry, addresses) for entry in configured))
-    told = [(ipaddress.ip_address(ip), port) for ip, port in dict.fromkeys(addresses)]
-    told = [(ip, port) for ip, port in told if not ip.is_unspecified]
-    return [(str(ip), port) for ip, port in sorted(told, key=lambda pair: pair[0].is_loopback)]
-
-
-def _configured(entry: str, addresses: Sequence[tuple[str, int]]) -> tuple[str, int]:
-    ip_text, port_text = entry, ""
-    if entry.startswith("["):
-        ip_text, _, port_text = entry[1:].partition("]:")
-        ip_text = ip_text.removesuffix("]")
-    elif entry.count(":") == 1:
-        ip_text, _, port_text = entry.partition(":")
-    try:
-        ip = ipaddress.ip_address(ip_text)
-        port = int(port_text) if port_text else _port_for(ip, addresses)
-    except ValueError as error:
-        raise ValueError(
-            f"announced address {entry!r}: write an IP address, or ip:port; names are not looked up"
-        ) from error
-    if not 0 < port < 65536:
-        raise ValueError(f"announced address {entry!r}: the port is not from 1 to 65535")
-    return str(ip), port
-
-
-def _port_for(ip: Address, addresses: Sequence[tuple[str, int]]) -> int:
-    """The port of the first socket of the same family, else of the first socket. Raises ValueError if none is bound."""
-    ports = [port for bound, port in addresses if ipaddress.ip_address(bound).version == ip.version]
-    ports += [port for _, port in addresses]
-    if not ports:
-        raise ValueError("no socket is bound")
-    return ports[0]
