@@ -36,6 +36,12 @@ log = logging.getLogger("stentor")
 PAGE_PLACES = (Path(__file__).parent.parent / "web", Path(__file__).parent / "web")
 # Of a token made under --dev. It limits the first join only, so it need not be long.
 DEV_TOKEN_LASTS_S = 6 * 3600
+# A client that vanished without a word keeps its seat until its WebSocket is known to be dead: at most the next ping,
+# and what the kernel waits for its acknowledgement. uvicorn's own limit for the pong ends nothing while bytes are
+# unsent. Shorter: a phone in a tunnel loses its connection; longer: a ghost sits among people.
+PING_EVERY_S = 10
+PONG_WITHIN_S = 20
+UNACKNOWLEDGED_MS = 20_000
 # After the node has told everybody; what is still open then is cut.
 HTTP_STOP_WITHIN_S = 1
 
@@ -113,6 +119,7 @@ def _bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)  # accepted ones inherit it
         if family == socket.AF_INET6:
             # Else "::" would take the IPv4 port as well, which has its own socket.
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -177,6 +184,8 @@ class Served:
                 ws="websockets-sansio",
                 ws_max_size=messages.MESSAGE_BYTES_MAX,
                 ws_per_message_deflate=False,
+                ws_ping_interval=PING_EVERY_S,
+                ws_ping_timeout=PONG_WITHIN_S,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -18,6 +18,7 @@ from typing import Any
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Playwright, Route, async_playwright
 
 from tests.media import FakeMedia, Painted, hue_distance, hue_of
+from tests.netns import Namespace
 from tests.servers import Server, eventually
 
 CHROMIUM = Path("/usr/bin/chromium")  # offers raw addresses as candidates
@@ -80,10 +81,12 @@ async def chromium(
     *,
     bypass_csp: bool = False,
     flags: Sequence[str] = (),
+    namespace: Namespace | None = None,
 ) -> AsyncIterator[BrowserContext]:
     """A browser with a profile of its own; its camera and microphone play `media` (None: Chromium's test picture).
 
     `bypass_csp`: for pages with scripts of the tests; the product's page is judged with its policy in force.
+    `namespace`: the network it runs in; there any certificate is taken.
     """
     if not program.exists():
         raise FileNotFoundError(f"{program} is not installed; `make test` installs it")
@@ -99,11 +102,12 @@ async def chromium(
     try:
         context = await playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=program,
+            executable_path=program if namespace is None else _wrapped(program, namespace, Path(profile)),
             headless=True,
             chromium_sandbox=False,
             args=[*FLAGS, *fake, *flags],
             bypass_csp=bypass_csp,
+            ignore_https_errors=namespace is not None,
             viewport={"width": 1280, "height": 800},
         )
         try:
@@ -112,6 +116,14 @@ async def chromium(
             await context.close()
     finally:
         shutil.rmtree(profile, ignore_errors=True)
+
+
+def _wrapped(program: Path, namespace: Namespace, folder: Path) -> Path:
+    """A program that starts the browser in a network of its own: Playwright takes one word only."""
+    script = folder / "browser"
+    script.write_text(f'#!/bin/sh\nexec {" ".join(namespace.prefix)} {program} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
 class BrowserClient:
@@ -143,11 +155,16 @@ class BrowserClient:
     ) -> AsyncIterator[BrowserClient]:
         """A browser of its own at the page, which joins by itself."""
         async with chromium(playwright, program, media) as context:
-            client = cls(context.pages[0] if context.pages else await context.new_page(), name)
-            # By a door of the debugger, so the page's Content-Security-Policy does not see it.
-            await client.page.add_init_script(path=SCRIPTS / "painter.js")
-            await client.page.goto(f"{server.origin}/?room={room}&name={name}&join=1{query}")
-            yield client
+            yield await cls.at(context, server.origin, room, name, query=query)
+
+    @classmethod
+    async def at(cls, context: BrowserContext, origin: str, room: str, name: str, *, query: str = "") -> BrowserClient:
+        """At the page in a browser that runs."""
+        client = cls(context.pages[0] if context.pages else await context.new_page(), name)
+        # By a door of the debugger, so the page's Content-Security-Policy does not see it.
+        await client.page.add_init_script(path=SCRIPTS / "painter.js")
+        await client.page.goto(f"{origin}/?room={room}&name={name}&join=1{query}")
+        return client
 
     async def tiles(self) -> list[Tile]:
         """Every tile of another participant that has a picture, in the order of the page."""
@@ -161,12 +178,7 @@ class BrowserClient:
 
     async def tones_hz(self) -> list[float]:
         """The strongest frequency of every remote audio track that is not silent; the first call only listens up."""
-        heard = await self.page.evaluate(
-            """() => window.stentor?.pc?.getReceivers().map((receiver) => receiver.track)
-                .filter((track) => track?.kind === "audio")
-                .map(stentorTest.tone).filter((tone) => tone !== null) ?? []"""
-        )
-        return [float(tone) for tone in heard]
+        return await _tones_hz(self.page, "window.stentor")
 
     async def sees(self, hues_deg: Sequence[float], *, within_s: float = 10.0) -> list[Tile]:
         """The tiles, once each of these hues is shown by exactly one. Raises NotInTime."""
@@ -232,20 +244,25 @@ class CanvasClient:
         audio_slots: int = 0,
         paired: bool = False,
         relayed: bool = False,
+        only: str = "",
     ) -> CanvasClient:
-        """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes}; see browser/canvas_client.js."""
+        """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes}; see browser/canvas_client.js.
+
+        `only`: the one address of the server that is used.
+        """
         # A page that really comes from the server: Chromium does not let a page of unknown origin call loopback.
         page = await context.new_page()
         await page.goto(f"{server.origin}/healthz")
         await add_scripts(page)
         options = {
-            "url": f"ws://localhost:{server.http_port}/ws",
+            "url": f"{server.origin.replace('http', 'ws', 1)}/ws",
             "token": await server.token(room, name),
             "publish": publish,
             "videoSlots": video_slots,
             "audioSlots": audio_slots,
             "paired": paired,
             "relayed": relayed,
+            "only": only,
         }
         participant = await page.evaluate(
             "async (options) => (window.client = new stentorTest.CanvasClient(options)).join()", options
@@ -270,9 +287,17 @@ class CanvasClient:
         return frames
 
     async def path(self) -> dict[str, str | None]:
-        """{kind, protocol} of the selected local candidate; the protocol is that towards the TURN server."""
+        """{kind, protocol, remote} of the selected pair; the protocol is that towards the TURN server."""
         path: dict[str, str | None] = await self.page.evaluate("() => client.path()")
         return path
+
+    async def restart_ice(self) -> list[str]:
+        """An ICE restart (RFC 8445 2.4); the server's fragments before and after."""
+        return [str(ufrag) for ufrag in await self.page.evaluate("() => client.restartIce()")]
+
+    async def server_address(self) -> str | None:
+        """The server's address of the selected pair."""
+        return (await self.path())["remote"]
 
     async def audio_mids(self) -> list[str]:
         return [str(mid) for mid in await self.page.evaluate("() => Object.keys(client.gaps)")]
@@ -294,6 +319,13 @@ class CanvasClient:
 
     async def freezes(self, mid: str) -> Freezes:
         return _freezes(await self._inbound(mid))
+
+    async def tones_hz(self) -> list[float]:
+        """As BrowserClient.tones_hz; needs no worklet."""
+        return await _tones_hz(self.page, "client")
+
+    async def frames_decoded(self, mid: str) -> int:
+        return (await self.freezes(mid)).frames_decoded
 
     async def key_frames(self, mid: str) -> int:
         return int((await self._inbound(mid)).get("keyFramesDecoded", 0))
@@ -329,6 +361,15 @@ async def add_scripts(page: Page) -> None:
     """Puts the tests' scripts into a page."""
     for script in ("painter.js", "canvas_client.js"):
         await page.evaluate((SCRIPTS / script).read_text())
+
+
+async def _tones_hz(page: Page, owner: str) -> list[float]:
+    heard = await page.evaluate(
+        f"""() => {owner}?.pc?.getReceivers().map((receiver) => receiver.track)
+            .filter((track) => track?.kind === "audio")
+            .map(stentorTest.tone).filter((tone) => tone !== null) ?? []"""
+    )
+    return [float(tone) for tone in heard]
 
 
 def _tile(row: dict[str, Any]) -> Tile:

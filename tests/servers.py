@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from tests.netns import Namespace
+
 ROOT = Path(__file__).resolve().parent.parent
 # A cold start compiles every .pyc on a busy machine; a healthy one takes about a second.
 READY_S = 30.0
@@ -60,9 +62,18 @@ class Server:
     (it is killed then) and AssertionError when it ended with a fault of its own.
     """
 
-    def __init__(self, *arguments: str, authority: Path | None = None) -> None:
-        """`authority` is the certificate by which the server is believed; None = it speaks plain HTTP."""
+    def __init__(
+        self,
+        *arguments: str,
+        authority: Path | None = None,
+        namespace: Namespace | None = None,
+        host: str = "localhost",
+    ) -> None:
+        """`authority`: the certificate by which the server is believed; None = it speaks plain HTTP.
+        `namespace`: the network it runs in. `host`: how a browser calls it."""
         self._authority = authority
+        self._namespace = namespace
+        self._host = host
         self.http_port = free_port(socket.SOCK_STREAM)
         self.media_port = free_port(socket.SOCK_DGRAM)
         self._arguments = arguments
@@ -74,7 +85,7 @@ class Server:
     @property
     def origin(self) -> str:
         """As a browser calls it: `localhost` is a secure context."""
-        return f"{self._scheme}://localhost:{self.http_port}"
+        return f"{self._scheme}://{self._host}:{self.http_port}"
 
     @property
     def _scheme(self) -> str:
@@ -89,6 +100,7 @@ class Server:
     async def start(self) -> Self:
         with self.log.open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
+                *(self._namespace.prefix if self._namespace is not None else ()),
                 *(sys.executable, "-m", "sfu", "serve", "--dev"),
                 *("--http-port", str(self.http_port), "--media-port", str(self.media_port)),
                 *self._arguments,
@@ -162,6 +174,8 @@ class Server:
         return str(json.loads(body)["token"])
 
     async def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
+        if self._namespace is not None:
+            return await self._namespace.inside(lambda: fetch(request, self._authority))
         return await asyncio.to_thread(fetch, request, self._authority)
 
     async def metric(self, line: str) -> float:

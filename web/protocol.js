@@ -25,7 +25,9 @@ const RETRY_MAX_MS = 8_000;
 const GIVE_UP_MS = 120_000;
 /** So many peer connections in a row may fail before we say that media cannot get through. */
 const MEDIA_ATTEMPTS = 3;
-/** Errors that come unasked and that a new session cures. */
+/** A path that is lost this long gets an ICE restart: the browser has tried its other paths by then. */
+const RESTART_AFTER_MS = 2_000;
+/** Errors, of an offer or unasked, that a new session cures. */
 const CURED_BY_REJOINING = new Set(["worker_lost", "media_failed"]);
 /** Errors of a join that another attempt will not cure. Of a resume, they mean: join anew. */
 const FINAL = new Set(["unauthorized", "forbidden", "bad_message", "not_found"]);
@@ -57,6 +59,10 @@ export class Protocol {
   #ended = false;
   #recovering = false;
   #mediaFailures = 0;
+  /** Sessions in a row whose media never came up: each waits longer than the one before. */
+  #fruitless = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #restartTimer;
   #url;
   #grant;
   #on;
@@ -96,10 +102,17 @@ export class Protocol {
 
   /** Offer what the peer connection has now. */
   async negotiate() {
-    await this.#peer?.negotiate(async (offer) => {
-      const answer = await this.request("offer", offer);
-      return answer.type === "answer" ? answer.sdp : "";
-    });
+    const peer = this.#peer;
+    try {
+      await peer?.negotiate(async (offer) => {
+        const answer = await this.request("offer", offer);
+        return answer.type === "answer" ? answer.sdp : "";
+      });
+    } catch (error) {
+      if (!(error instanceof ServerError) || !CURED_BY_REJOINING.has(error.code)) throw error;
+      if (peer === this.#peer && this.#socket) this.#rejoin();
+      throw new ConnectionLost("the media server is starting again");
+    }
   }
 
   /** Go, at once and for good. */
@@ -152,13 +165,27 @@ export class Protocol {
 
   /** @param {RTCPeerConnectionState} state */
   #mediaChanged(state) {
-    if (state === "connected") this.#mediaFailures = 0;
+    if (state === "connected") this.#mediaFailures = this.#fruitless = 0;
+    clearTimeout(this.#restartTimer);
+    if (state === "disconnected") this.#restartTimer = setTimeout(() => void this.#restart(), RESTART_AFTER_MS);
     if (state === "failed" && this.#socket) {
       this.#mediaFailures += 1;
       if (this.#mediaFailures >= MEDIA_ATTEMPTS) return this.#end(new MediaLost());
       this.#rejoin();
     }
     this.#tell();
+  }
+
+  /** Another path for the peer connection that we have; if that fails, its end follows and we rejoin. */
+  async #restart() {
+    const peer = this.#peer;
+    if (!this.#socket || peer?.pc.connectionState !== "disconnected") return;
+    peer.pc.restartIce();
+    try {
+      await this.negotiate();
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) console.warn("the ICE restart was refused", error);
+    }
   }
 
   /**
@@ -171,6 +198,7 @@ export class Protocol {
     this.#socket = null;
     this.#resume = "";
     this.#joined = null;
+    this.#fruitless += 1;
     // The answer is of no interest, and a server that is stopping may not give one.
     socket?.request("leave").catch(() => undefined);
     socket?.close();
@@ -200,7 +228,7 @@ export class Protocol {
     let last = new ConnectionLost("the connection to the server was lost");
     for (let attempt = 0; performance.now() - since < GIVE_UP_MS; attempt++) {
       const asked = last instanceof ServerError && last.retryAfter ? last.retryAfter * 1000 : 0;
-      await pause(Math.max(asked, backOff(attempt)));
+      await pause(Math.max(asked, backOff(attempt + Math.max(0, this.#fruitless - 1))));
       if (this.#ended) return null;
       try {
         if (!this.#resume && attempt > 0) this.#token = await this.#grant();
@@ -221,6 +249,7 @@ export class Protocol {
   #end(reason) {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#restartTimer);
     const socket = this.#socket;
     this.#socket = null;
     if (reason === undefined) socket?.request("leave").catch(() => undefined); // the frame is out; nobody waits

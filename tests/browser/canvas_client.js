@@ -34,9 +34,9 @@
   class CanvasClient {
     // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes}; paired: the first audio slot
     // goes with the first video slot, and so on.
-    // relayed: only by the TURN servers that the server tells.
-    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false }) {
-      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed });
+    // relayed: only by the TURN servers that the server tells; only: by this one address of the server.
+    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false, only = "" }) {
+      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed, only });
       this.waiting = new Map();
       this.messages = [];
       this.slots = {};
@@ -57,7 +57,7 @@
       this.joined = await this.request({ type: "join", token: this.token });
       const relay = { iceServers: this.joined.ice_servers, iceTransportPolicy: "relay" };
       this.pc = new RTCPeerConnection(this.relayed ? relay : { iceServers: [] });
-      const sources = await this.addMedia();
+      this.sources = await this.addMedia();
       this.pc.ontrack = (event) => this.track(event.transceiver, event.track);
       const connected = new Promise((resolve, reject) => {
         this.pc.onconnectionstatechange = () => {
@@ -65,13 +65,29 @@
           if (this.pc.connectionState === "failed") reject(new Error("the peer connection failed"));
         };
       });
-      await this.pc.setLocalDescription();
-      const named = Object.fromEntries([...sources].map(([transceiver, source]) => [transceiver.mid, source]));
-      const { sdp } = this.pc.localDescription;
-      const answer = await this.request({ type: "offer", sdp, sources: named, pairs: this.pairs() });
-      await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+      await this.offer();
       await connected;
       return this.joined.participant;
+    }
+
+    // Resolves to the server's ICE fragment.
+    async offer() {
+      await this.pc.setLocalDescription();
+      const sources = Object.fromEntries([...this.sources].map(([transceiver, source]) => [transceiver.mid, source]));
+      const { sdp } = this.pc.localDescription;
+      const answer = await this.request({ type: "offer", sdp, sources, pairs: this.pairs() });
+      const lines = answer.sdp.split("\r\n");
+      const kept = lines.filter((line) => !this.only || !line.startsWith("a=candidate:") || line.split(" ")[4] === this.only);
+      await this.pc.setRemoteDescription({ type: "answer", sdp: kept.join("\r\n") });
+      this.ufrag = lines.find((line) => line.startsWith("a=ice-ufrag:")).slice(12);
+      return this.ufrag;
+    }
+
+    // The server's fragments before and after.
+    async restartIce() {
+      const before = this.ufrag;
+      this.pc.restartIce();
+      return [before, await this.offer()];
     }
 
     async addMedia() {
@@ -263,14 +279,19 @@
       return rows;
     }
 
-    // The selected pair: {kind: "relay", protocol: "tls"}; the protocol is that towards the TURN server.
+    // The selected pair: {kind: "relay", protocol: "tls", remote: "192.0.2.1"}; the protocol is that towards the TURN server.
     async path() {
       const rows = [...(await this.pc.getStats()).values()];
       // The transport's own word: pairs that succeeded may be many, and which is nominated changes.
       const selected = rows.find((row) => row.type === "transport")?.selectedCandidatePairId;
-      const pair = rows.find((row) => row.id === selected);
+      const pair = rows.find((row) => (selected ? row.id === selected : row.type === "candidate-pair" && row.selected));
       const local = rows.find((row) => row.id === pair?.localCandidateId);
-      return { kind: local?.candidateType ?? null, protocol: local?.relayProtocol ?? null };
+      const remote = rows.find((row) => row.id === pair?.remoteCandidateId);
+      return {
+        kind: local?.candidateType ?? null,
+        protocol: local?.relayProtocol ?? null,
+        remote: remote?.address ?? null,
+      };
     }
 
     leave() {
