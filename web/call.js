@@ -19,8 +19,10 @@
  * @property {(words: Words) => void} problem   something failed; the call goes on
  * @property {(words: Words) => void} ended     the call is over
  */
+import { Muting } from "./muting.js";
 import { Protocol } from "./protocol.js";
 import { Roster } from "./roster.js";
+import { Sharing } from "./sharing.js";
 import { assign, AUDIO_SLOTS, changedWishes, slotsNeeded, wishedHeight } from "./slots.js";
 import { tilesOf } from "./tilemodel.js";
 import { ConnectionLost, ServerError } from "./wire.js";
@@ -61,6 +63,7 @@ export class Call {
    * @type {Set<Source>}
    */
   mayPublish = new Set();
+  mayModerate = false;
   /**
    * what the server says each slot carries
    * @type {Map<string, SlotState>}
@@ -75,16 +78,14 @@ export class Call {
    * @type {Map<string, SlotView> | null}
    */
   #manual = null;
-  /**
-   * requests under way by source: their echoes are not orders
-   * @type {Record<Device, number>}
-   */
-  #pending = { camera: 0, microphone: 0 };
+  #muting = new Muting((type, fields) => this.protocol.request(type, fields));
   /**
    * the peer whose first offer was answered
    * @type {Peer | null}
    */
   #live = null;
+  /** the screen that we share */
+  sharing = new Sharing(() => this.#shareChanged());
   #growing = false;
   #queued = false;
   #tileHeight = 0;
@@ -204,7 +205,7 @@ export class Call {
     const { roster, slotStates, local, on, name } = this;
     const waiting = this.#growing || this.#live === null;
     return tilesOf({
-      roster, slotStates, local, on, name, waiting,
+      roster, slotStates, local, on, name, waiting, mayModerate: this.mayModerate,
       slots: this.slots(), assigned: this.#assigned, manual: this.#manual,
     });
   }
@@ -225,6 +226,7 @@ export class Call {
   #joined(joined, resumed) {
     this.room = joined.room;
     this.mayPublish = new Set(joined.may_publish);
+    this.mayModerate = joined.may_moderate;
     this.roster.reset(joined);
     this.#sent.clear();
     this.refresh();
@@ -267,7 +269,12 @@ export class Call {
       // Chromium also refuses simulcast in a later offer when the first had none.
       if (this.mayPublish.has(source)) needed = (await peer.publish(source, this.#usable(source))) || needed;
     }
-    return needed;
+    return (await this.sharing.apply(peer, this.mayPublish)) || needed;
+  }
+
+  #shareChanged() {
+    this.refresh();
+    void this.#publish();
   }
 
   /** @param {Device} source @returns {MediaStreamTrack | null} */
@@ -305,10 +312,7 @@ export class Call {
    */
   #say(source, on) {
     if (!this.#live?.publishes(source)) return;
-    this.#pending[source] += 1;
-    this.protocol.request(on ? "unmute" : "mute", { source })
-      .catch((error) => this.#failed(error, this.#live))
-      .finally(() => (this.#pending[source] -= 1));
+    this.#muting.say(source, on).catch((error) => this.#failed(error, this.#live));
   }
 
   /** @param {RoomMessage} message */
@@ -322,13 +326,10 @@ export class Call {
     this.refresh();
   }
 
-  /**
-   * Somebody who moderates may turn us off; nobody may turn us on.
-   * @param {import("./wire.js").TrackEvent} message
-   */
-  #ordered({ event, source }) {
-    if (event !== "muted" || (source !== "camera" && source !== "microphone")) return;
-    if (this.#pending[source] > 0 || !this.on[source]) return;
+  /** @param {import("./wire.js").TrackEvent} message */
+  #ordered(message) {
+    const source = this.#muting.ordered(message);
+    if (!source || !this.on[source]) return;
     if (source === "camera") void this.setCamera(null);
     else this.setMicrophone(false);
     this.listener.announce(`Your ${source} was turned off by a moderator`);
@@ -349,6 +350,7 @@ export class Call {
   }
 
   #stopDevices() {
+    this.sharing.stop();
     for (const source of DEVICES) this.local[source]?.stop();
   }
 

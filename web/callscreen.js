@@ -8,7 +8,9 @@
 import { Call } from "./call.js";
 import { openDevices } from "./devices.js";
 import { button, element, showSwitch } from "./dom.js";
+import { canShare, openScreen } from "./sharing.js";
 import { Stage } from "./tiles.js";
+import { errorWords } from "./words.js";
 
 /** A notice goes by itself after this; long enough to read two sentences twice. */
 const NOTICE_MS = 12_000;
@@ -18,7 +20,7 @@ const STATUS_WORDS = {
   reconnecting: "Reconnecting …",
   ended: "Ended",
 };
-const KEYS = /** @type {Record<string, string>} */ ({ m: "mic-toggle", v: "cam-toggle", l: "leave-call" });
+const KEYS = /** @type {Record<string, string>} */ ({ m: "mic-toggle", v: "cam-toggle", s: "share-toggle", l: "leave-call" });
 
 export class CallScreen {
   #status = element("status", HTMLElement);
@@ -55,10 +57,15 @@ export class CallScreen {
         ended(words);
       },
     }, () => window.devicePixelRatio);
-    this.#stage = new Stage(element("stage", HTMLElement), (height) => this.call.setTileHeight(height));
+    this.#stage = new Stage(element("stage", HTMLElement), (height) => this.call.setTileHeight(height), (participant, action) => {
+      this.call.protocol.request("moderate", { target: participant, action })
+        .catch((error) => this.notice(errorWords(error)));
+    });
     this.#showStatus("connecting");
     button("mic-toggle").onclick = () => void this.#toggleMicrophone();
     button("cam-toggle").onclick = () => void this.#toggleCamera();
+    button("share-toggle").hidden = !canShare();
+    button("share-toggle").onclick = () => void this.#toggleShare();
     button("leave-call").onclick = () => this.call.leave();
     button("hear").onclick = () => this.#playAll();
     button("copy").hidden = link === "";
@@ -103,6 +110,7 @@ export class CallScreen {
     const [microphone, camera] = [call.on.microphone && !!call.local.microphone, call.on.camera && !!call.local.camera];
     this.#showControl("mic-toggle", microphone, "mic", "microphone", ["Mute", "Unmute"]);
     this.#showControl("cam-toggle", camera, "cam", "camera", ["Stop video", "Start video"]);
+    this.#showControl("share-toggle", !call.sharing.on, "screen", "screen", ["Share screen", "Stop sharing"]);
     this.#renderAudio();
   }
 
@@ -110,7 +118,7 @@ export class CallScreen {
    * @param {string} id
    * @param {boolean} on
    * @param {string} symbol
-   * @param {"camera" | "microphone"} source
+   * @param {import("./wire.js").Source} source
    * @param {[string, string]} words  what a click does when it is on, and off
    */
   #showControl(id, on, symbol, source, words) {
@@ -168,6 +176,23 @@ export class CallScreen {
     if (call.local.camera) return call.setCamera(null);
     const track = await this.#open("camera");
     return track ? call.setCamera(track) : undefined;
+  }
+
+  async #toggleShare() {
+    const { sharing } = this.call;
+    if (sharing.on) {
+      sharing.stop();
+      this.#live.textContent = "You no longer share your screen";
+      return;
+    }
+    if (this.#opening) return;
+    this.#opening = true;
+    const { problem, ...tracks } = await openScreen();
+    this.#opening = false;
+    if (problem) this.notice(problem);
+    if (!tracks.screen) return;
+    sharing.start(tracks);
+    this.#live.textContent = "You share your screen: everybody in the room sees it";
   }
 
   /** @param {"camera" | "microphone"} device */

@@ -88,6 +88,17 @@ export class Peer {
   }
 
   /**
+   * Publish that source no more; its m-section ends with the next offer.
+   * @param {Source} source
+   * @returns {boolean}  true where an offer is needed now
+   */
+  withdraw(source) {
+    const known = this.#published.get(source);
+    known?.stop();
+    return this.#published.delete(source);
+  }
+
+  /**
    * Offer what stands, one offer at a time. The offer leaves before candidates are gathered: the server is ICE-lite
    * and learns our address from our checks.
    * @param {(offer: {sdp: string, sources: Record<string, Source>}) => Promise<string>} exchange  gives the answer

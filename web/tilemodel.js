@@ -21,6 +21,7 @@
  * @property {boolean} silent       no microphone, or muted
  * @property {boolean} speaking
  * @property {boolean} active
+ * @property {boolean} moderated    I may act on this person here
  *
  * @typedef {object} Seen
  * @property {Roster} roster
@@ -31,6 +32,7 @@
  * @property {Map<string, SlotState>} slotStates     by mid: what the server says is in it
  * @property {Map<string, Target>} assigned          by mid: what we want in it
  * @property {Map<string, SlotView> | null} manual   by mid: raw wishes instead of ours
+ * @property {boolean} mayModerate
  * @property {boolean} waiting                       an offer that brings slots is under way
  */
 import { keyOf } from "./slots.js";
@@ -96,6 +98,7 @@ function tileOf(seen, key, participant, source, mid) {
     silent: source === "camera" && !roster.sends(participant, "microphone"),
     speaking: source === "camera" && roster.speaking.has(participant),
     active: source === "camera" && roster.active === participant,
+    moderated: source === "camera" && seen.mayModerate && roster.people.has(participant),
   };
 }
 
@@ -117,7 +120,7 @@ function selfTile({ roster, local, on, name }) {
   const silent = !local.microphone || !on.microphone;
   return {
     key: "self", participant: roster.me, source: "camera", name: `${name} (you)`, self: true, mid: null,
-    track: local.camera, shown: local.camera !== null, words: "", silent, active: false,
+    track: local.camera, shown: local.camera !== null, words: "", silent, active: false, moderated: false,
     speaking: !silent && roster.speaking.has(roster.me),
   };
 }

@@ -16,6 +16,9 @@ const GAP = 8;
  */
 const hueOf = (text) => [...text].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
 
+/** @type {[import("./wire.js").ModerateAction, string][]} */
+const ACTIONS = [["mute", "Mute"], ["stop_video", "Stop video"], ["remove", "Remove from the room"]];
+
 /** One tile of the page. */
 class TileView {
   item = document.createElement("li");
@@ -23,8 +26,12 @@ class TileView {
   #why = document.createElement("p");
   #name = document.createElement("span");
   #silent = icon("mic-off");
+  #menu = document.createElement("details");
+  #summary = document.createElement("summary");
+  #participant = "";
 
-  constructor() {
+  /** @param {(participant: string, action: import("./wire.js").ModerateAction) => void} onModerate */
+  constructor(onModerate) {
     const label = document.createElement("div");
     this.item.className = "tile";
     this.#avatar.className = "avatar";
@@ -32,7 +39,27 @@ class TileView {
     this.#why.className = "why";
     label.className = "label";
     label.append(this.#silent, this.#name);
-    this.item.append(this.#avatar, this.#why, label);
+    this.#summary.textContent = "⋯";
+    this.#menu.className = "menu";
+    const choices = document.createElement("div");
+    choices.className = "choices";
+    this.#menu.append(this.#summary, choices);
+    for (const [action, words] of ACTIONS) {
+      const choice = document.createElement("button");
+      choice.type = "button";
+      choice.textContent = words;
+      choice.onclick = () => {
+        this.#menu.open = false;
+        onModerate(this.#participant, action);
+      };
+      choices.append(choice);
+    }
+    this.#menu.onkeydown = (event) => {
+      if (event.key !== "Escape") return;
+      this.#menu.open = false;
+      this.#summary.focus();
+    };
+    this.item.append(this.#avatar, this.#why, label, this.#menu);
   }
 
   /**
@@ -48,6 +75,9 @@ class TileView {
     this.#avatar.style.setProperty("--hue", String(hueOf(tile.participant)));
     this.#why.textContent = tile.words;
     this.#name.textContent = tile.name;
+    this.#participant = tile.participant;
+    this.#menu.hidden = !tile.moderated;
+    this.#summary.setAttribute("aria-label", `Moderate ${tile.name}`);
     this.#silent.toggleAttribute("hidden", !tile.silent);
     const said = [tile.name, tile.silent ? "microphone off" : "", tile.speaking ? "speaking" : "", tile.words];
     this.item.setAttribute("aria-label", said.filter(Boolean).join(", "));
@@ -80,14 +110,17 @@ export class Stage {
   #list;
   #count = 0;
   #onTileHeight;
+  #onModerate;
 
   /**
    * @param {HTMLElement} list
    * @param {(height: number) => void} onTileHeight  CSS pixels
+   * @param {(participant: string, action: import("./wire.js").ModerateAction) => void} onModerate
    */
-  constructor(list, onTileHeight) {
+  constructor(list, onTileHeight, onModerate) {
     this.#list = list;
     this.#onTileHeight = onTileHeight;
+    this.#onModerate = onModerate;
     this.resizes = new ResizeObserver(() => this.arrange());
     this.resizes.observe(list);
   }
@@ -117,7 +150,7 @@ export class Stage {
     this.#count = tiles.length;
     this.arrange();
     tiles.forEach((tile, index) => {
-      const view = this.#views.get(tile.key) ?? new TileView();
+      const view = this.#views.get(tile.key) ?? new TileView(this.#onModerate);
       this.#views.set(tile.key, view);
       const there = this.#list.children[index] ?? null;
       if (there !== view.item) this.#list.insertBefore(view.item, there);

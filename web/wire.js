@@ -11,8 +11,9 @@
  * @typedef {{participant: string, name: string, role: string, tracks: Published[]}} ParticipantView
  *
  * @typedef {{type: "joined", request: number, participant: string, room: string, resume: string, sequence: number,
- *   participants: ParticipantView[], ice_servers: RTCIceServer[], may_publish: Source[],
+ *   participants: ParticipantView[], ice_servers: RTCIceServer[], may_publish: Source[], may_moderate: boolean,
  *   speaker: string | null}} Joined
+ * @typedef {"mute" | "stop_video" | "remove"} ModerateAction  of those that this page has buttons for
  * @typedef {{type: "answer", request: number, sdp: string}} Answer
  * @typedef {{type: "done", request: number}} Done
  * @typedef {{type: "error", request: number | null, code: string, reason: string, retry_after?: number}} Failure

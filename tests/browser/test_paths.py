@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import BrowserContext, Playwright
 
 from tests.clients import BrowserClient, CanvasClient, async_playwright, chromium
+from tests.coturn import SECRET, coturn
 from tests.firefox import firefox
 from tests.media import fake_media
 from tests.netns import DEVICE, SERVER, Network, network
@@ -25,6 +26,15 @@ PUBLISH: dict[str, Any] = {"source": 1, "hue": 90, "toneHz": 700, "width": 320, 
 BROWSERS = ["chromium", "firefox"]
 # Chromium checks a path that carries media every 2.5 s at least; a router that rebinds is noticed with the next packet.
 BACK_AFTER_S = 3.0
+
+
+# Kind and protocol of our end of the selected pair.
+RELAYED = """async () => {
+    const rows = await window.stentor.stats();
+    const chosen = rows.find((row) => row.type === "transport").selectedCandidatePairId;
+    const local = rows.find((row) => row.id === rows.find((row) => row.id === chosen)?.localCandidateId);
+    return [local?.candidateType ?? null, local?.relayProtocol ?? null];
+}"""
 
 
 @contextlib.asynccontextmanager
@@ -172,6 +182,24 @@ async def test_an_ice_restart_goes_on_with_new_credentials_and_the_same_pictures
             before, after = await viewer.restart_ice()
             assert before != after
             await more_frames(viewer, mid, count=60)
+
+
+async def test_where_udp_is_blocked_people_meet_by_turn_over_tcp(tmp_path: Path) -> None:
+    people = (("ada", fake_media(0, 500, source=1)), ("ben", fake_media(120, 700, source=2)))
+    async with async_playwright() as playwright, network() as wires, contextlib.AsyncExitStack() as stack:
+        turn = await stack.enter_async_context(coturn(SERVER[0], wires.server))
+        told = ("--turn-urls", turn.urls["tcp"], "--turn-secret", SECRET)
+        server = await stack.enter_async_context(server_in(wires, tmp_path, *told))
+        for family in ("-4", "-6"):
+            wires.client.ip(family, "rule", "add", "ipproto", "udp", "prohibit")
+        pages = []
+        for name, media in people:
+            context = await stack.enter_async_context(chromium(playwright, media=media, namespace=wires.client))
+            pages.append(await BrowserClient.at(context, server.origin, "blocked", name))
+        await pages[0].sees([120.0], within_s=30)
+        await pages[1].sees([0.0], within_s=30)
+        for page in pages:
+            assert await page.page.evaluate(RELAYED) == ["relay", "tcp"]
 
 
 async def test_a_router_that_rebinds_the_port_keeps_the_call(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ function seen(change = {}, tracks = [{ source: "camera", muted: false }]) {
   roster.reset({ participant: "me", participants, speaker: null });
   return {
     roster, name: "Ben", local: { camera: null, microphone: null }, on: { microphone: true }, waiting: false,
+    mayModerate: false,
     slots: [{ mid: "5", kind: "video", track: "track 5" }], slotStates: new Map(),
     assigned: new Map([["5", camera]]), manual: null, ...change,
   };
@@ -55,4 +56,11 @@ test("I am silent without a microphone and while it is muted", () => {
   assert.equal(self({}).silent, true);
   assert.equal(self({ local: { camera: null, microphone } }).silent, false);
   assert.equal(self({ local: { camera: null, microphone }, on: { microphone: false } }).silent, true);
+});
+
+test("a moderator has a menu on the cameras of others, on no screen and not on himself", () => {
+  const tiles = tilesOf(seen({ mayModerate: true }));
+  assert.deepEqual(tiles.map(({ self, source, moderated }) => moderated === (!self && source === "camera")), tiles.map(() => true));
+  assert.ok(tiles.some(({ moderated }) => moderated));
+  assert.ok(tilesOf(seen({})).every(({ moderated }) => !moderated));
 });
