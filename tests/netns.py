@@ -106,6 +106,9 @@ async def network() -> AsyncIterator[Network]:
         _ip(*("link", "add", DEVICE, "netns", made.server.name, "type", "veth"),
             *("peer", "name", DEVICE, "netns", made.client.name))  # fmt: skip
         for one, addresses in ((made.server, SERVER), (made.client, CLIENT)):
+            # The kernel's own link-local address comes a second or two after the cable, and Chromium then drops all
+            # requests that are under way (ERR_NETWORK_CHANGED).
+            one.ip("link", "set", DEVICE, "addrgenmode", "none")
             for address in addresses:
                 # No waiting for a duplicate of an address that nobody else can have.
                 long = (f"{address}/64", "nodad") if ":" in address else (f"{address}/24",)

@@ -142,12 +142,14 @@ export class Call {
   }
 
   /**
-   * A microphone that was not there when we joined.
+   * A microphone that was not there when we joined, or another one in its place: muted stays muted.
    * @param {MediaStreamTrack} track
    */
   async addMicrophone(track) {
+    this.on.microphone ||= !this.local.microphone;
+    this.local.microphone?.stop();
     this.local.microphone = track;
-    this.on.microphone = true;
+    track.enabled = this.on.microphone;
     this.refresh();
     await this.#publish();
   }

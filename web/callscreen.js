@@ -6,6 +6,7 @@
  * @typedef {import("./devices.js").Wanted} Wanted
  */
 import { Call } from "./call.js";
+import { DeviceMenu } from "./devicemenu.js";
 import { openDevices } from "./devices.js";
 import { button, element, showSwitch } from "./dom.js";
 import { canShare, openScreen } from "./sharing.js";
@@ -20,7 +21,7 @@ const STATUS_WORDS = {
   reconnecting: "Reconnecting …",
   ended: "Ended",
 };
-const KEYS = /** @type {Record<string, string>} */ ({ m: "mic-toggle", v: "cam-toggle", s: "share-toggle", l: "leave-call" });
+const KEYS = /** @type {Record<string, string>} */ ({ m: "mic-toggle", v: "cam-toggle", s: "share-toggle", d: "devices-toggle", l: "leave-call" });
 
 export class CallScreen {
   #status = element("status", HTMLElement);
@@ -32,6 +33,7 @@ export class CallScreen {
   #stage;
   #wanted;
   #link;
+  #devices;
   /** the camera or the microphone is being opened; a second click shall not open it twice */
   #opening = false;
 
@@ -64,6 +66,10 @@ export class CallScreen {
     this.#showStatus("connecting");
     button("mic-toggle").onclick = () => void this.#toggleMicrophone();
     button("cam-toggle").onclick = () => void this.#toggleCamera();
+    this.#devices = new DeviceMenu(
+      (device) => this.call.local[device]?.getSettings().deviceId ?? this.#wanted[device] ?? "",
+      (device, id) => this.#choose(device, id),
+    );
     button("share-toggle").hidden = !canShare();
     button("share-toggle").onclick = () => void this.#toggleShare();
     button("leave-call").onclick = () => this.call.leave();
@@ -195,6 +201,22 @@ export class CallScreen {
     this.#live.textContent = "You share your screen: everybody in the room sees it";
   }
 
+  /**
+   * One that is off stays off, and starts with this one when it is turned on.
+   * @param {"camera" | "microphone"} device
+   * @param {string} id
+   */
+  async #choose(device, id) {
+    const { call } = this;
+    this.#wanted = { ...this.#wanted, [device]: id };
+    const old = call.local[device];
+    if (!old) return;
+    if (device === "camera") old.stop(); // phones open no second camera beside a first
+    const track = await this.#open(device);
+    if (device === "camera") await call.setCamera(track);
+    else if (track) await call.addMicrophone(track);
+  }
+
   /** @param {"camera" | "microphone"} device */
   async #open(device) {
     if (this.#opening) return null;
@@ -226,6 +248,7 @@ export class CallScreen {
   #close() {
     document.removeEventListener("keydown", this.#key);
     this.#stage.close();
+    this.#devices.close();
     this.#audioBox.replaceChildren();
     this.#notices.replaceChildren();
     button("hear").hidden = true;
