@@ -51,7 +51,8 @@ def load() -> types.SimpleNamespace:
     """Run each source as it stands, its cimports pointing to the others' plain forms."""
     import cython  # noqa: F401  (its shadow is what the sources import)
 
-    names = {"sfu.routing.kernel.tables": constants()}
+    names = {"sfu.routing.kernel.tables": constants(), "libc.string": types.ModuleType("string")}
+    vars(names["libc.string"])["memcpy"] = None  # of the compiled form alone
     loaded = types.SimpleNamespace()
     shadowed = {name: module for name, module in sys.modules.items() if name.startswith("cython.cimports")}
     try:

@@ -1,6 +1,7 @@
-"""Numbers in network byte order. Dual source; callers have checked that the bytes are there."""
+"""Numbers in network byte order, and copies. Dual source; callers have checked that the bytes are there."""
 
 import cython
+from cython.cimports.libc.string import memcpy
 
 
 def get16(data, at):
@@ -32,3 +33,13 @@ def put32(data, at, value):
     data[at + 1] = value >> 16 & 255
     data[at + 2] = value >> 8 & 255
     data[at + 3] = value & 255
+
+
+def copy(out, to, data, at, count):
+    """`count` bytes from data[at:] to out[to:]; the two do not overlap. A loop would cost a fifth of a forwarded packet."""
+    i: cython.longlong
+    if cython.compiled:
+        memcpy(out + to, data + at, count)
+        return
+    for i in range(count):
+        out[to + i] = data[at + i]

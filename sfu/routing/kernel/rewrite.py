@@ -3,7 +3,7 @@
 import cython
 from cython.cimports.sfu.routing.kernel.tables import CODEC_VP8, KIND_AUDIO, PACKET_BYTES, SENT_PER_SLOT
 from cython.cimports.sfu.wire import vp8
-from cython.cimports.sfu.wire.octets import put16, put32
+from cython.cimports.sfu.wire.octets import copy, put16, put32
 from cython.cimports.sfu.wire.rtp import put_element
 
 # Declared, because Cython takes a bare literal of more than 31 bits for a Python object.
@@ -58,14 +58,12 @@ def body(k, s, p, payload, out, at):
     """Copy the payload to `at`, its VP8 descriptor with the slot's numbers; returns the end."""
     read: cython.int = 0
     moved: cython.int
-    i: cython.int
     length: cython.int = k.packets[p].length
     if k.slots[s].codec == CODEC_VP8 and k.packets[p].descriptor:
         moved = vp8.rewrite(payload, length, out + at, k.decision[0].picture_id, k.decision[0].tl0)
         read = moved >> 8
         at += moved & 255
-    for i in range(length - read):
-        out[at + i] = payload[read + i]
+    copy(out, at, payload, read, length - read)
     return at + length - read
 
 
