@@ -42,6 +42,8 @@ def extension(source: Path) -> Extension:
     return Extension(
         ".".join(source.with_suffix("").parts),
         [str(source)],
+        # Without it a changed header leaves the old machine code in place.
+        depends=[str(header) for header in Path("sfu").rglob("*.h")],
         include_dirs=[str(source.parent), "sfu/routing/kernel", "sfu/wire", numpy_headers()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         libraries=["crypto"],

@@ -24,7 +24,7 @@ MISSING_PER_LAYER = 64
 # Segments kept of a slot: changes of offset that a late packet can still be mapped through.
 SEGMENTS_PER_SLOT = 16
 # Sent entries of a slot: a NACK older than this many packets ends as NACK_TOO_OLD.
-SENT_PER_SLOT = 1024
+SENT_PER_SLOT = 512
 # References a pacer row can queue before it drops (QUEUE_FULL): about 100 ms of 2.5 Mbit/s.
 QUEUE_PER_PEER = 64
 AUDIO_SLOTS_PER_PEER = 8

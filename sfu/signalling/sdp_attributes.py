@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 from sfu.signalling.sdp_values import Extension, Fingerprint, Rid, SimulcastRid, SimulcastStreams, SsrcGroup, is_rtp
 
@@ -18,6 +19,14 @@ DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 SETUPS: Final = ("actpass", "active", "passive", "holdconn")
 _TOKEN: Final = frozenset("!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~")
 _RID: Final = frozenset("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+
+
+# Every slot of every Chromium repeats the same hundred lines on codecs, so what a line means is kept. More lines than
+# all browsers have between them, or longer ones than they write, would only be a stranger's.
+_LINES_KEPT: Final = 1024
+_LINE_CHARACTERS_KEPT: Final = 160
+
+T = TypeVar("T")
 
 
 class Unreadable(ValueError):
@@ -55,6 +64,12 @@ class Block:
     ssrc_groups: list[SsrcGroup] = field(default_factory=list)
     msids: list[str] = field(default_factory=list)
     candidates: list[str] = field(default_factory=list)
+
+
+def _kept(read: Callable[[str], T]) -> Callable[[str], T]:
+    """The same pure reader, which remembers what short values mean. Its results are shared: nobody changes them."""
+    known = lru_cache(maxsize=_LINES_KEPT)(read)
+    return lambda value: known(value) if len(value) <= _LINE_CHARACTERS_KEPT else read(value)
 
 
 def _number(text: str, what: str, largest: int) -> int:
@@ -118,32 +133,49 @@ def _read_fingerprint(block: Block, value: str) -> None:
     block.fingerprints.append(Fingerprint(_token(algorithm.lower(), "hash"), ":".join(pairs)))
 
 
-def _read_rtpmap(block: Block, value: str) -> None:
+@_kept
+def _rtpmap(value: str) -> tuple[int, tuple[str, int, int]]:
     word, rest = _head(value, "rtpmap")
     name, *numbers = rest.split("/")
     if not 1 <= len(numbers) <= 2:
         raise Unreadable("the rtpmap is not name/clock[/channels]")
     clock_rate = _number(numbers[0], "clock rate", 10_000_000)
     channels = _number(numbers[1], "number of channels", 255) if len(numbers) == 2 else 1
-    block.rtpmaps[_number(word, "payload type", 127)] = (_token(name, "codec"), clock_rate, channels)
+    return _number(word, "payload type", 127), (_token(name, "codec"), clock_rate, channels)
+
+
+def _read_rtpmap(block: Block, value: str) -> None:
+    payload_type, codec = _rtpmap(value)
+    block.rtpmaps[payload_type] = codec
+
+
+@_kept
+def _fmtp(value: str) -> tuple[int, Mapping[str, str]]:
+    word, rest = _head(value, "fmtp")
+    parts = (part.partition("=") for part in rest.split(";"))
+    return _number(word, "payload type", 127), {
+        key.strip().lower(): setting.strip() for key, _, setting in parts if key.strip()
+    }
 
 
 def _read_fmtp(block: Block, value: str) -> None:
-    word, rest = _head(value, "fmtp")
-    parameters = block.fmtps.setdefault(_number(word, "payload type", 127), {})
-    for part in rest.split(";"):
-        key, _, setting = part.partition("=")
-        if key.strip():
-            parameters[key.strip().lower()] = setting.strip()
+    payload_type, parameters = _fmtp(value)
+    block.fmtps.setdefault(payload_type, {}).update(parameters)
+
+
+@_kept
+def _feedback(value: str) -> tuple[int, str]:
+    word, rest = _head(value, "rtcp-fb")
+    return -1 if word == "*" else _number(word, "payload type", 127), " ".join(rest.split())
 
 
 def _read_feedback(block: Block, value: str) -> None:
-    word, rest = _head(value, "rtcp-fb")
-    payload_type = -1 if word == "*" else _number(word, "payload type", 127)
-    block.feedback.setdefault(payload_type, set()).add(" ".join(rest.split()))
+    payload_type, feedback = _feedback(value)
+    block.feedback.setdefault(payload_type, set()).add(feedback)
 
 
-def _read_extension(block: Block, value: str) -> None:
+@_kept
+def _extension(value: str) -> Extension:
     word, rest = _head(value, "extmap")
     number, slash, direction = word.partition("/")
     uri, _, attributes = rest.partition(" ")
@@ -152,7 +184,11 @@ def _read_extension(block: Block, value: str) -> None:
     identifier = _number(number, "extension id", EXTENSION_ID_MAX)
     if identifier == 0:
         raise Unreadable("the extension id is 0")
-    block.extensions.append(Extension(identifier, _printable(uri, "extension URI"), direction, attributes.strip()))
+    return Extension(identifier, _printable(uri, "extension URI"), direction, attributes.strip())
+
+
+def _read_extension(block: Block, value: str) -> None:
+    block.extensions.append(_extension(value))
 
 
 def _read_rid(block: Block, value: str) -> None:

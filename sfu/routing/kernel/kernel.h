@@ -18,27 +18,17 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define st_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define st_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+static inline uint64_t st_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void st_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 
-static inline uint64_t st_load(const uint64_t *p) { return st_load_acquire(p); }
-static inline void st_store(uint64_t *p, uint64_t v) { st_store_release(p, v); }
-
-static inline int64_t st_monotonic_us(void) {
+static inline int64_t st_clock_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-static inline int64_t st_realtime_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-static inline int64_t st_thread_cpu_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+static inline int64_t st_monotonic_us(void) { return st_clock_ns(CLOCK_MONOTONIC) / 1000; }
+static inline int64_t st_realtime_us(void) { return st_clock_ns(CLOCK_REALTIME) / 1000; }
+static inline int64_t st_thread_cpu_ns(void) { return st_clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 static inline uint32_t st_get32(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -52,10 +42,9 @@ static inline void st_put32(uint8_t *p, uint32_t v) {
 enum { ST_NONE = 0, ST_GCM_128 = 1, ST_GCM_256 = 2, ST_CM_SHA1_80 = 3 };
 
 typedef struct {
-    int profile;
-    EVP_CIPHER_CTX *cipher;
-    SHA_CTX inner, outer; /* HMAC midstates: half the cost of an HMAC context */
-    uint8_t salt[14];
+    EVP_CIPHER_CTX *cipher; /* of RTP alone, made with its first packet: it is 2 KiB, and a viewer sends none */
+    SHA_CTX *mac;           /* HMAC midstates (inner, outer), half the cost of an HMAC context; NULL under GCM */
+    uint8_t profile, sealing, salt[14], key[32];
 } st_half; /* RTP or RTCP of one direction */
 
 #define ST_SENDERS 32
@@ -79,33 +68,51 @@ static int st_derive(const uint8_t *master, int key_length, const uint8_t *salt1
     return ok && made == n ? 0 : -1;
 }
 
-static int st_half_open(st_half *h, int profile, const uint8_t *master, const uint8_t *salt, int label, int sealing) {
-    uint8_t salt14[14] = {0}, key[32], auth[20], pad[64];
-    int key_length = profile == ST_GCM_256 ? 32 : 16, salt_length = profile == ST_CM_SHA1_80 ? 14 : 12, i;
-    const EVP_CIPHER *kind = profile == ST_GCM_128 ? EVP_aes_128_gcm() : profile == ST_GCM_256 ? EVP_aes_256_gcm() : EVP_aes_128_ctr();
-    memcpy(salt14, salt, salt_length);
-    h->profile = profile;
-    if (st_derive(master, key_length, salt14, label, key, key_length) || st_derive(master, key_length, salt14, label + 2, h->salt, salt_length)) return -1;
-    h->cipher = EVP_CIPHER_CTX_new();
-    if (!h->cipher) return -1;
+static EVP_CIPHER_CTX *st_cipher_new(const st_half *h) {
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    const EVP_CIPHER *kind = h->profile == ST_GCM_128 ? EVP_aes_128_gcm() : h->profile == ST_GCM_256 ? EVP_aes_256_gcm() : EVP_aes_128_ctr();
     /* AES-CTR decrypts by encrypting. */
-    if (EVP_CipherInit_ex(h->cipher, kind, NULL, key, NULL, profile == ST_CM_SHA1_80 ? 1 : sealing) != 1) return -1;
-    if (profile == ST_CM_SHA1_80) {
-        if (st_derive(master, key_length, salt14, label + 1, auth, 20)) return -1;
-        for (i = 0; i < 64; i++) pad[i] = (i < 20 ? auth[i] : 0) ^ 0x36;
-        SHA1_Init(&h->inner); SHA1_Update(&h->inner, pad, 64);
-        for (i = 0; i < 64; i++) pad[i] ^= 0x36 ^ 0x5c;
-        SHA1_Init(&h->outer); SHA1_Update(&h->outer, pad, 64);
-    }
-    OPENSSL_cleanse(key, sizeof key);
+    if (c && EVP_CipherInit_ex(c, kind, NULL, h->key, NULL, h->profile == ST_CM_SHA1_80 ? 1 : h->sealing) == 1) return c;
+    EVP_CIPHER_CTX_free(c);
+    return NULL;
+}
+
+/* Ready for one RTP packet with this IV; NULL on failure. */
+static EVP_CIPHER_CTX *st_rtp_cipher(st_half *h, const uint8_t *iv) {
+    if (!h->cipher && !(h->cipher = st_cipher_new(h))) return NULL;
+    return EVP_CipherInit_ex(h->cipher, NULL, NULL, NULL, iv, -1) == 1 ? h->cipher : NULL;
+}
+
+/* Ready for one RTCP packet. RTCP is rare: one context for all peers, keyed each time, instead of 4 KiB a peer. */
+static EVP_CIPHER_CTX *st_rtcp_cipher(const st_half *h, const uint8_t *iv) {
+    static __thread EVP_CIPHER_CTX *shared[ST_CM_SHA1_80 + 1][2];
+    EVP_CIPHER_CTX **c = &shared[h->profile][h->sealing];
+    if (!*c && !(*c = st_cipher_new(h))) return NULL;
+    return EVP_CipherInit_ex(*c, NULL, NULL, h->key, iv, -1) == 1 ? *c : NULL;
+}
+
+static int st_half_open(st_half *h, int profile, const uint8_t *master, const uint8_t *salt, int label, int sealing) {
+    uint8_t salt14[14] = {0}, auth[20], pad[64];
+    int key_length = profile == ST_GCM_256 ? 32 : 16, salt_length = profile == ST_CM_SHA1_80 ? 14 : 12, i;
+    memcpy(salt14, salt, salt_length);
+    h->profile = (uint8_t)profile;
+    h->sealing = (uint8_t)sealing;
+    if (st_derive(master, key_length, salt14, label, h->key, key_length) || st_derive(master, key_length, salt14, label + 2, h->salt, salt_length)) return -1;
+    if (profile != ST_CM_SHA1_80) return 0;
+    h->mac = OPENSSL_malloc(2 * sizeof *h->mac);
+    if (!h->mac || st_derive(master, key_length, salt14, label + 1, auth, 20)) return -1;
+    for (i = 0; i < 64; i++) pad[i] = (i < 20 ? auth[i] : 0) ^ 0x36;
+    SHA1_Init(&h->mac[0]); SHA1_Update(&h->mac[0], pad, 64);
+    for (i = 0; i < 64; i++) pad[i] ^= 0x36 ^ 0x5c;
+    SHA1_Init(&h->mac[1]); SHA1_Update(&h->mac[1], pad, 64);
     OPENSSL_cleanse(auth, sizeof auth);
     OPENSSL_cleanse(pad, sizeof pad);
     return 0;
 }
 
 static void st_srtp_close(st_srtp *s) {
-    EVP_CIPHER_CTX_free(s->rtp_in.cipher); EVP_CIPHER_CTX_free(s->rtcp_in.cipher);
-    EVP_CIPHER_CTX_free(s->rtp_out.cipher); EVP_CIPHER_CTX_free(s->rtcp_out.cipher);
+    st_half *halves[] = {&s->rtp_in, &s->rtcp_in, &s->rtp_out, &s->rtcp_out}, **h;
+    for (h = halves; h < halves + 4; h++) EVP_CIPHER_CTX_free((*h)->cipher), OPENSSL_clear_free((*h)->mac, 2 * sizeof *(*h)->mac);
     OPENSSL_cleanse(s, sizeof *s);
 }
 
@@ -121,11 +128,11 @@ static int st_srtp_open(st_srtp *s, int profile, const uint8_t *rx_key, const ui
 }
 
 static void st_hmac(const st_half *h, const uint8_t *data, int n, const uint8_t *more, int m, uint8_t out[20]) {
-    SHA_CTX c = h->inner;
+    SHA_CTX c = h->mac[0];
     SHA1_Update(&c, data, n);
     if (m) SHA1_Update(&c, more, m);
     SHA1_Final(out, &c);
-    c = h->outer;
+    c = h->mac[1];
     SHA1_Update(&c, out, 20);
     SHA1_Final(out, &c);
 }
@@ -144,14 +151,14 @@ static void st_iv(const st_half *h, uint32_t ssrc, uint64_t index, uint8_t iv[16
 static int st_seal_rtp(st_half *h, uint8_t *p, int header, int n, uint64_t index) {
     uint8_t iv[16], mac[20], roc[4];
     int made = 0, rest = 0;
-    st_iv(h, st_get32(p + 8), index, iv);
-    if (EVP_CipherInit_ex(h->cipher, NULL, NULL, NULL, iv, -1) != 1) return -1;
+    EVP_CIPHER_CTX *c = (st_iv(h, st_get32(p + 8), index, iv), st_rtp_cipher(h, iv));
+    if (!c) return -1;
     if (h->profile != ST_CM_SHA1_80) {
-        if (EVP_EncryptUpdate(h->cipher, NULL, &made, p, header) != 1 || EVP_EncryptUpdate(h->cipher, p + header, &made, p + header, n - header) != 1 ||
-            EVP_EncryptFinal_ex(h->cipher, p + n, &rest) != 1 || EVP_CIPHER_CTX_ctrl(h->cipher, EVP_CTRL_GCM_GET_TAG, 16, p + n) != 1) return -1;
+        if (EVP_EncryptUpdate(c, NULL, &made, p, header) != 1 || EVP_EncryptUpdate(c, p + header, &made, p + header, n - header) != 1 ||
+            EVP_EncryptFinal_ex(c, p + n, &rest) != 1 || EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, p + n) != 1) return -1;
         return n + 16;
     }
-    if (EVP_EncryptUpdate(h->cipher, p + header, &made, p + header, n - header) != 1) return -1;
+    if (EVP_EncryptUpdate(c, p + header, &made, p + header, n - header) != 1) return -1;
     st_put32(roc, (uint32_t)(index >> 16));
     st_hmac(h, p, n, roc, 4, mac);
     memcpy(p + n, mac, 10);
@@ -162,6 +169,7 @@ static int st_seal_rtp(st_half *h, uint8_t *p, int header, int n, uint64_t index
 static int st_open_rtp(st_half *h, uint8_t *p, int header, int n, uint64_t index) {
     uint8_t iv[16], mac[20], roc[4];
     int made = 0, tag = h->profile == ST_CM_SHA1_80 ? 10 : 16;
+    EVP_CIPHER_CTX *c;
     if (n < header + tag) return -1;
     n -= tag;
     st_iv(h, st_get32(p + 8), index, iv);
@@ -170,13 +178,13 @@ static int st_open_rtp(st_half *h, uint8_t *p, int header, int n, uint64_t index
         st_hmac(h, p, n, roc, 4, mac);
         if (CRYPTO_memcmp(mac, p + n, 10)) return -1;
     }
-    if (EVP_CipherInit_ex(h->cipher, NULL, NULL, NULL, iv, -1) != 1) return -1;
+    if (!(c = st_rtp_cipher(h, iv))) return -1;
     if (h->profile != ST_CM_SHA1_80) {
-        if (EVP_CIPHER_CTX_ctrl(h->cipher, EVP_CTRL_GCM_SET_TAG, 16, p + n) != 1 || EVP_DecryptUpdate(h->cipher, NULL, &made, p, header) != 1 ||
-            EVP_DecryptUpdate(h->cipher, p + header, &made, p + header, n - header) != 1 || EVP_DecryptFinal_ex(h->cipher, p + n, &made) != 1) return -1;
+        if (EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, 16, p + n) != 1 || EVP_DecryptUpdate(c, NULL, &made, p, header) != 1 ||
+            EVP_DecryptUpdate(c, p + header, &made, p + header, n - header) != 1 || EVP_DecryptFinal_ex(c, p + n, &made) != 1) return -1;
         return n;
     }
-    return EVP_EncryptUpdate(h->cipher, p + header, &made, p + header, n - header) == 1 ? n : -1;
+    return EVP_EncryptUpdate(c, p + header, &made, p + header, n - header) == 1 ? n : -1;
 }
 
 /* SRTCP: 8 clear bytes, E flag set, index behind (RFC 3711 3.4, RFC 7714 9); room for 20 bytes more. */
@@ -185,18 +193,19 @@ static int st_seal_rtcp(st_srtp *s, uint8_t *p, int n) {
     uint8_t iv[16], mac[20], word[4];
     uint32_t index = ++s->rtcp_index_out;
     int made = 0, rest = 0;
+    EVP_CIPHER_CTX *c;
     if (index & 0x80000000u || n < 8) return -1;
     st_put32(word, index | 0x80000000u);
     st_iv(h, st_get32(p + 4), index, iv);
-    if (EVP_CipherInit_ex(h->cipher, NULL, NULL, NULL, iv, -1) != 1) return -1;
+    if (!(c = st_rtcp_cipher(h, iv))) return -1;
     if (h->profile != ST_CM_SHA1_80) {
-        if (EVP_EncryptUpdate(h->cipher, NULL, &made, p, 8) != 1 || EVP_EncryptUpdate(h->cipher, NULL, &made, word, 4) != 1 ||
-            EVP_EncryptUpdate(h->cipher, p + 8, &made, p + 8, n - 8) != 1 || EVP_EncryptFinal_ex(h->cipher, p + n, &rest) != 1 ||
-            EVP_CIPHER_CTX_ctrl(h->cipher, EVP_CTRL_GCM_GET_TAG, 16, p + n) != 1) return -1;
+        if (EVP_EncryptUpdate(c, NULL, &made, p, 8) != 1 || EVP_EncryptUpdate(c, NULL, &made, word, 4) != 1 ||
+            EVP_EncryptUpdate(c, p + 8, &made, p + 8, n - 8) != 1 || EVP_EncryptFinal_ex(c, p + n, &rest) != 1 ||
+            EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, p + n) != 1) return -1;
         memcpy(p + n + 16, word, 4);
         return n + 20;
     }
-    if (EVP_EncryptUpdate(h->cipher, p + 8, &made, p + 8, n - 8) != 1) return -1;
+    if (EVP_EncryptUpdate(c, p + 8, &made, p + 8, n - 8) != 1) return -1;
     memcpy(p + n, word, 4);
     st_hmac(h, p, n + 4, NULL, 0, mac);
     memcpy(p + n + 4, mac, 10);
@@ -209,6 +218,7 @@ static int st_open_rtcp(st_srtp *s, uint8_t *p, int n) {
     uint8_t iv[16], mac[20], word[4];
     int made = 0, cm = h->profile == ST_CM_SHA1_80, sender = 0;
     int64_t index, behind = -1;
+    EVP_CIPHER_CTX *c;
     if (n < 8 + (cm ? 14 : 20)) return -1;
     memcpy(word, cm ? p + n - 14 : p + n - 4, 4);
     index = st_get32(word) & 0x7fffffff;
@@ -222,13 +232,13 @@ static int st_open_rtcp(st_srtp *s, uint8_t *p, int n) {
         st_hmac(h, p, n + 4, NULL, 0, mac);
         if (CRYPTO_memcmp(mac, p + n + 4, 10)) return -1;
     }
-    if (EVP_CipherInit_ex(h->cipher, NULL, NULL, NULL, iv, -1) != 1) return -1;
+    if (!(c = st_rtcp_cipher(h, iv))) return -1;
     if (!cm) {
         int sealed = word[0] >> 7; /* without the E flag all of it is associated data (RFC 7714 9.3) */
-        if (EVP_CIPHER_CTX_ctrl(h->cipher, EVP_CTRL_GCM_SET_TAG, 16, p + n) != 1 || EVP_DecryptUpdate(h->cipher, NULL, &made, p, sealed ? 8 : n) != 1 ||
-            EVP_DecryptUpdate(h->cipher, NULL, &made, word, 4) != 1 || (sealed && EVP_DecryptUpdate(h->cipher, p + 8, &made, p + 8, n - 8) != 1) ||
-            EVP_DecryptFinal_ex(h->cipher, p + n, &made) != 1) return -1;
-    } else if (word[0] >> 7 && EVP_EncryptUpdate(h->cipher, p + 8, &made, p + 8, n - 8) != 1) return -1;
+        if (EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, 16, p + n) != 1 || EVP_DecryptUpdate(c, NULL, &made, p, sealed ? 8 : n) != 1 ||
+            EVP_DecryptUpdate(c, NULL, &made, word, 4) != 1 || (sealed && EVP_DecryptUpdate(c, p + 8, &made, p + 8, n - 8) != 1) ||
+            EVP_DecryptFinal_ex(c, p + n, &made) != 1) return -1;
+    } else if (word[0] >> 7 && EVP_EncryptUpdate(c, p + 8, &made, p + 8, n - 8) != 1) return -1;
     if (sender == s->sender_count) {
         s->senders[s->sender_count++].ssrc = st_get32(p + 4);
         s->senders[sender].window = 1;

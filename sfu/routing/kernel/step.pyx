@@ -36,6 +36,11 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t read(int fd, void* buffer, size_t n)
     ssize_t write(int fd, const void* buffer, size_t n)
 
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    pthread_t pthread_self()
+    int pthread_setname_np(pthread_t thread, const char* name)
+
 # The grain of all timers: reports, repeated NACKs, seats. Finer wakes an idle thread more often.
 cdef int64_t TICK_US = 10000
 # Levels go up ten times a second: what the eye needs to see who speaks.
@@ -332,6 +337,7 @@ cdef class Kernel:
         cdef int timeout_ms
         self.core.fixed_now_us = 0
         with nogil:
+            pthread_setname_np(pthread_self(), b"kernel")  # for `top -H`, and for who measures threads from outside
             busy = st_thread_cpu_ns()
             while st_load(&self.stopping) == 0:
                 if waiting(&self.core.commands):

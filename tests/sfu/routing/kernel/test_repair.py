@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sfu.routing.tables import Arrival, Counter, Departure
+from sfu.routing.commands import Row
+from sfu.routing.tables import Arrival, Codec, Counter, Departure, Kind
 from tests.kernels import MID, RTX_PT, Compiled, Delivered, Media, rtp, vp8_payload
 from tests.sfu.routing.kernel.test_forward_model import Publisher
 
@@ -135,6 +136,21 @@ def test_a_nack_for_a_number_never_sent_ends_as_too_old(kernel: Compiled) -> Non
     sent = send_frames(kernel, publisher, 0, 5, key=True)
     assert nack(kernel, [sent[-1].index + 50]) == []
     assert kernel.departed(Departure.NACK_TOO_OLD) == 1
+
+
+def test_a_slot_that_takes_over_a_row_repairs_nothing_that_the_one_before_it_was_sent(kernel: Compiled) -> None:
+    publisher = Publisher(2, random.Random(9))
+    kernel.want(0, 0)
+    sent = send_frames(kernel, publisher, 0, 10, key=True)
+    kernel.commands.drop_slot(Row(0, 1))
+    kernel.commands.add_slot(
+        Row(0, 2), Row(1, 1), kind=Kind.VIDEO, codec=Codec.VP8, payload_type=100, rtx_payload_type=101,
+        clock_rate=90_000, ssrc=1000, rtx_ssrc=2000, ranked=False, first_numbers=sent[-1].index, first_timestamp=0,
+        mid=b"0",
+    )  # fmt: skip
+    kernel.step()
+    assert nack(kernel, [original.index for original in sent]) == []
+    assert kernel.departed(Departure.NACK_TOO_OLD) == len(sent)
 
 
 def test_a_packet_and_its_repair_both_arriving_leave_once(kernel: Compiled) -> None:
