@@ -9,6 +9,7 @@ Every step is linear in the text; there are no regular expressions with repetiti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from sfu.errors import BadOffer
@@ -48,6 +49,12 @@ MEDIA_SECTIONS_MAX: Final = 128
 SECTION_LINES_MAX: Final = 1_000
 # One reason quotes at most so much of what the stranger wrote.
 QUOTE_LENGTH_MAX: Final = 80
+
+# A hundred lines on codecs are two thirds of a slot, and all slots of all browsers of one kind have the same, so what
+# they come to is kept. More of them, or longer ones than browsers write, would only be a stranger's.
+CODEC_TEXTS_KEPT: Final = 64
+CODEC_TEXT_KEPT_MAX: Final = 8 * 1024
+_CODEC_LINES: Final = ("a=rtpmap:", "a=fmtp:", "a=rtcp-fb:")
 
 # RFC 3551: payload types that may stand in an m-line without an a=rtpmap.
 STATIC_CODECS: Final[Mapping[int, tuple[str, int]]] = {
@@ -109,6 +116,9 @@ def _check_size(text: str) -> None:
 
 def _read_block(lines: list[tuple[int, str]], block: Block, first: int = 0) -> Block:
     for number, line in lines[first:]:
+        if line.startswith(_CODEC_LINES):
+            block.codec_lines.append((number, line))
+            continue
         if len(line) < 2 or line[1] != "=":
             raise BadOffer(f"SDP line {number} is not of the form x=...: {_quote(line)}")
         if line[0] == "a":
@@ -148,7 +158,7 @@ def _section(block: Block, head: tuple[int, str], session: Block) -> MediaSectio
         rtcp_rsize=block.rtcp_rsize,
         extmap_allow_mixed=block.extmap_allow_mixed,
         bundle_only=block.bundle_only,
-        codecs=tuple(_codecs(formats, block)) if is_rtp(protocol) else (),
+        codecs=_codecs(formats, block) if is_rtp(protocol) else (),
         extensions=tuple(block.extensions or session.extensions),
         rids=tuple(block.rids),
         simulcast_send=block.simulcast.get("send", ()),
@@ -161,8 +171,40 @@ def _section(block: Block, head: tuple[int, str], session: Block) -> MediaSectio
     )
 
 
-def _codecs(formats: tuple[str, ...], block: Block) -> Iterator[Codec]:
+def _codecs(formats: tuple[str, ...], block: Block) -> tuple[Codec, ...]:
     """The payload types of the m-line, in its order; those that nothing describes are left out."""
+    lines = tuple(line for _, line in block.codec_lines)
+    read = _read_codecs if sum(map(len, lines)) > CODEC_TEXT_KEPT_MAX else _kept_codecs
+    try:
+        return read(formats, lines)
+    except _UnreadableAt as error:
+        number, line = block.codec_lines[error.at]
+        raise BadOffer(f"SDP line {number}: {error}: {_quote(line)}") from error
+
+
+class _UnreadableAt(Unreadable):
+    """Which of the codec lines it was."""
+
+    def __init__(self, at: int, error: Unreadable) -> None:
+        super().__init__(str(error))
+        self.at = at
+
+
+def _read_codecs(formats: tuple[str, ...], lines: tuple[str, ...]) -> tuple[Codec, ...]:
+    block = Block()
+    for at, line in enumerate(lines):
+        name, _, value = line[2:].partition(":")
+        try:
+            ATTRIBUTES[name](block, value.strip())
+        except Unreadable as error:
+            raise _UnreadableAt(at, error) from error
+    return tuple(_described(formats, block))
+
+
+_kept_codecs = lru_cache(maxsize=CODEC_TEXTS_KEPT)(_read_codecs)
+
+
+def _described(formats: tuple[str, ...], block: Block) -> Iterator[Codec]:
     everywhere = block.feedback.get(-1, set())
     for payload_type in map(int, formats):
         described = block.rtpmaps.get(payload_type)

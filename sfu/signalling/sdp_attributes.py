@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 from sfu.signalling.sdp_values import Extension, Fingerprint, Rid, SimulcastRid, SimulcastStreams, SsrcGroup, is_rtp
 
@@ -19,14 +18,6 @@ DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 SETUPS: Final = ("actpass", "active", "passive", "holdconn")
 _TOKEN: Final = frozenset("!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~")
 _RID: Final = frozenset("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
-
-
-# Every slot of every Chromium repeats the same hundred lines on codecs, so what a line means is kept. More lines than
-# all browsers have between them, or longer ones than they write, would only be a stranger's.
-_LINES_KEPT: Final = 1024
-_LINE_CHARACTERS_KEPT: Final = 160
-
-T = TypeVar("T")
 
 
 class Unreadable(ValueError):
@@ -54,6 +45,7 @@ class Block:
     extmap_allow_mixed: bool = False
     bundle_only: bool = False
     end_of_candidates: bool = False
+    codec_lines: list[tuple[int, str]] = field(default_factory=list)  # with their numbers, not yet read
     rtpmaps: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     fmtps: dict[int, dict[str, str]] = field(default_factory=dict)
     feedback: dict[int, set[str]] = field(default_factory=dict)  # -1 = every payload type
@@ -64,12 +56,6 @@ class Block:
     ssrc_groups: list[SsrcGroup] = field(default_factory=list)
     msids: list[str] = field(default_factory=list)
     candidates: list[str] = field(default_factory=list)
-
-
-def _kept(read: Callable[[str], T]) -> Callable[[str], T]:
-    """The same pure reader, which remembers what short values mean. Its results are shared: nobody changes them."""
-    known = lru_cache(maxsize=_LINES_KEPT)(read)
-    return lambda value: known(value) if len(value) <= _LINE_CHARACTERS_KEPT else read(value)
 
 
 def _number(text: str, what: str, largest: int) -> int:
@@ -133,49 +119,32 @@ def _read_fingerprint(block: Block, value: str) -> None:
     block.fingerprints.append(Fingerprint(_token(algorithm.lower(), "hash"), ":".join(pairs)))
 
 
-@_kept
-def _rtpmap(value: str) -> tuple[int, tuple[str, int, int]]:
+def _read_rtpmap(block: Block, value: str) -> None:
     word, rest = _head(value, "rtpmap")
     name, *numbers = rest.split("/")
     if not 1 <= len(numbers) <= 2:
         raise Unreadable("the rtpmap is not name/clock[/channels]")
     clock_rate = _number(numbers[0], "clock rate", 10_000_000)
     channels = _number(numbers[1], "number of channels", 255) if len(numbers) == 2 else 1
-    return _number(word, "payload type", 127), (_token(name, "codec"), clock_rate, channels)
-
-
-def _read_rtpmap(block: Block, value: str) -> None:
-    payload_type, codec = _rtpmap(value)
-    block.rtpmaps[payload_type] = codec
-
-
-@_kept
-def _fmtp(value: str) -> tuple[int, Mapping[str, str]]:
-    word, rest = _head(value, "fmtp")
-    parts = (part.partition("=") for part in rest.split(";"))
-    return _number(word, "payload type", 127), {
-        key.strip().lower(): setting.strip() for key, _, setting in parts if key.strip()
-    }
+    block.rtpmaps[_number(word, "payload type", 127)] = (_token(name, "codec"), clock_rate, channels)
 
 
 def _read_fmtp(block: Block, value: str) -> None:
-    payload_type, parameters = _fmtp(value)
-    block.fmtps.setdefault(payload_type, {}).update(parameters)
-
-
-@_kept
-def _feedback(value: str) -> tuple[int, str]:
-    word, rest = _head(value, "rtcp-fb")
-    return -1 if word == "*" else _number(word, "payload type", 127), " ".join(rest.split())
+    word, rest = _head(value, "fmtp")
+    parameters = block.fmtps.setdefault(_number(word, "payload type", 127), {})
+    for part in rest.split(";"):
+        key, _, setting = part.partition("=")
+        if key.strip():
+            parameters[key.strip().lower()] = setting.strip()
 
 
 def _read_feedback(block: Block, value: str) -> None:
-    payload_type, feedback = _feedback(value)
-    block.feedback.setdefault(payload_type, set()).add(feedback)
+    word, rest = _head(value, "rtcp-fb")
+    payload_type = -1 if word == "*" else _number(word, "payload type", 127)
+    block.feedback.setdefault(payload_type, set()).add(" ".join(rest.split()))
 
 
-@_kept
-def _extension(value: str) -> Extension:
+def _read_extension(block: Block, value: str) -> None:
     word, rest = _head(value, "extmap")
     number, slash, direction = word.partition("/")
     uri, _, attributes = rest.partition(" ")
@@ -184,11 +153,7 @@ def _extension(value: str) -> Extension:
     identifier = _number(number, "extension id", EXTENSION_ID_MAX)
     if identifier == 0:
         raise Unreadable("the extension id is 0")
-    return Extension(identifier, _printable(uri, "extension URI"), direction, attributes.strip())
-
-
-def _read_extension(block: Block, value: str) -> None:
-    block.extensions.append(_extension(value))
+    block.extensions.append(Extension(identifier, _printable(uri, "extension URI"), direction, attributes.strip()))
 
 
 def _read_rid(block: Block, value: str) -> None:
