@@ -12,7 +12,7 @@ WARN_S := 720
 FAIL_S := 1800
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all asan accept-meeting docs clean setup setup-test python
+.PHONY: help run test check test-all asan accept-meeting bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ asan: setup-test
 
 accept-meeting: setup-test ## every line of "Done when" of the first call that a program can check
 	@exec $(BIN)/python -m tests.accept_meeting $(ARGS)
+
+bench: setup-test ## the figures of one server beside a raw sender, about ten minutes on a quiet machine (ARGS="--rows 1,4")
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup ## write docs/protocol.md, docs/configuration.md and docs/api.md again from the code
 	@$(BIN)/python -m sfu.signalling.protocol_page

@@ -62,8 +62,10 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def largest_gap_ms(landed: list[Landed], viewer: int) -> float:
-    """The longest time between two packets that came to a viewer one after the other."""
+    """The longest time between two packets that came to a viewer one after the other. Raises ValueError for fewer."""
     times = sorted(one.came_ns for one in landed if one.viewer == viewer)
+    if len(times) < 2:
+        raise ValueError(f"viewer {viewer} was sent {len(times)} packets")
     return max((after - before) / 1e6 for before, after in pairwise(times))
 
 
