@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,9 +20,9 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sfu import errors
@@ -62,11 +62,11 @@ class WebSocketClient:
         self._websocket = websocket
         self._messages_max = messages_max
         self._bytes_max = bytes_max
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._queued_bytes = 0
-        self._news = asyncio.Event()
         self._close_code: int | None = None
-        self.stuck = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None  # waited for by the writer
+        self._writer: asyncio.Task[None] | None = None
 
     def send(self, data: bytes) -> None:
         if self._close_code is not None:
@@ -76,26 +76,34 @@ class WebSocketClient:
         if len(self._queue) > self._messages_max or self._queued_bytes > self._bytes_max:
             self._queue.clear()
             self._queued_bytes = 0
-            self.stuck.set()
             self.close(CLOSE_TOO_SLOW)
-        self._news.set()
+            if self._writer is not None:
+                self._writer.cancel()  # it waits for a client that does not read
+        self._tell_writer()
 
     def close(self, code: int) -> None:
         if self._close_code is None:
             self._close_code = code
-            self._news.set()
+            self._tell_writer()
 
-    async def write(self) -> None:
-        """Send what is queued until closed; raises WebSocketDisconnect when the other side has gone."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
+    def _tell_writer(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def start(self) -> asyncio.Task[None]:
+        """The task that sends what is queued until closed. It raises WebSocketDisconnect when the other has gone."""
+        self._writer = asyncio.ensure_future(self._write())
+        return self._writer
+
+    async def _write(self) -> None:
+        while self._queue or self._close_code is None:
+            if not self._queue:
+                self._news = asyncio.get_running_loop().create_future()
+                await self._news
             while self._queue:
-                data = self._queue.popleft()
+                data = self._queue.pop(0)
                 self._queued_bytes -= len(data)
                 await self._websocket.send_text(data.decode())
-            if self._close_code is not None:
-                return
 
     async def finish(self) -> None:
         """The closing handshake, if it is ours to begin."""
@@ -206,11 +214,7 @@ class _Endpoints:
         limits = self._config.limits
         client = WebSocketClient(websocket, messages_max=limits.outgoing_messages, bytes_max=limits.outgoing_bytes)
         self._backend.connect(client)
-        ends = [
-            asyncio.ensure_future(self._read(websocket, client)),
-            asyncio.ensure_future(client.write()),
-            asyncio.ensure_future(client.stuck.wait()),
-        ]
+        ends = [asyncio.ensure_future(self._read(websocket, client)), client.start()]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -231,6 +235,8 @@ class _Endpoints:
                 return
             text = event.get("text")
             self._backend.receive(client, text if text is not None else event.get("bytes") or b"")
+            # Thousands wait here, each of whose last messages would stay in memory: an offer is some 10 kB.
+            del event, text
 
 
 class _TokenRequest(msgspec.Struct):
@@ -244,11 +250,10 @@ def _json(content: dict[str, str], status: int) -> Response:
 
 def application(
     config: Config, backend: Backend, *, dev_token: DevToken | None = None, page: Path | None = None
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application. `page` is the directory of the page's files, None = not served."""
     endpoints = _Endpoints(config, backend, dev_token)
     routes: list[BaseRoute] = [
-        WebSocketRoute("/ws", endpoints.websocket),
         Route("/healthz", endpoints.healthz),
         Route("/readyz", endpoints.readyz),
         Route("/metrics", endpoints.metrics),
@@ -258,4 +263,13 @@ def application(
         routes.append(Route("/dev/token", endpoints.token, methods=["POST"]))
     if page is not None:
         routes.append(Mount("/", _Page(directory=page, html=True)))
-    return Starlette(routes=routes)
+    rest = Starlette(routes=routes)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        # A WebSocket lives for hours, and each layer that it was routed through would stay in memory as long.
+        if scope["type"] == "websocket" and scope["path"] == "/ws":
+            await endpoints.websocket(WebSocket(scope, receive, send))
+        else:
+            await rest(scope, receive, send)
+
+    return answer
