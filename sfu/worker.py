@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import logging
 import os
 import random
@@ -122,6 +123,8 @@ class Worker:
         self._paths: dict[int, dict[Path, Row]] = {}  # oldest first
         self._current: dict[int, Row] = {}  # the path on which the peer's media leaves
         self._stopping = asyncio.Event()
+        self._fences: dict[int, asyncio.Future[None]] = {}
+        self._fenced = itertools.count(1)
         self._lag_ms = 0.0
         self._measures = Measures(self._kernel.arrays, time.monotonic())
         self._facts: dict[int, Callable[[Fact, float], list[channel.Event]]] = {
@@ -131,6 +134,7 @@ class Worker:
             tables.Event.PLI: self._on_key_frame_request,
             tables.Event.FIR: self._on_key_frame_request,
             tables.Event.RETIRED: self._on_retired,
+            tables.Event.FENCED: self._on_fenced,
             tables.Event.SWITCHED: lambda f, now: self._router.switched(Row(f.row, f.generation), Row(f.a, f.b)),
             tables.Event.LAYER: lambda f, now: self._router.layer_seen(Row(f.row, f.generation), f.a, now),
             tables.Event.LEVELS: lambda f, now: self._router.level(f.row, f.b, f.c),
@@ -218,12 +222,22 @@ class Worker:
                 self._handshakes.close(command.peer)
             self._tell(channel.Refused(request=command.request, code=error.code, reason=error.reason))
             return
-        self._commands.drain()
-        while self._commands.pending:
-            await self._thread.applied()
-            self._commands.drain()
-        await self._thread.applied()
+        await self._applied()
         self._tell(*events, channel.Done(request=command.request))
+
+    async def _applied(self) -> None:
+        """Return when the kernel has carried out every command so far; those that find no room go with the timer."""
+        number = next(self._fenced)
+        fenced = self._fences[number] = asyncio.get_running_loop().create_future()
+        self._commands.fence(number)
+        self._commands.drain()
+        await fenced
+
+    def _on_fenced(self, fact: Fact, now: float) -> list[channel.Event]:
+        fenced = self._fences.pop(fact.a)
+        if not fenced.done():  # given up by who waited: the worker is stopping
+            fenced.set_result(None)
+        return []
 
     def _on_view(self, command: channel.Command) -> None:
         assert isinstance(command, channel.View)

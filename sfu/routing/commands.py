@@ -41,6 +41,7 @@ class Commands:
     def __init__(self, ring: CommandRing) -> None:
         self._ring = ring
         self._waiting: deque[tuple[int, int, int, tuple[int, ...], bytes]] = deque()
+        self._unread = False  # commands were pushed that the kernel has not been woken for
         self.pushed = 0
 
     @property
@@ -49,17 +50,25 @@ class Commands:
         return bool(self._waiting)
 
     def drain(self) -> None:
-        """Move waiting commands into the ring, as far as there is room."""
+        """Move waiting commands into the ring, as far as there is room, and wake the kernel if there are any for it."""
         while self._waiting and self._ring.push(*self._waiting[0]):
             self._waiting.popleft()
             self.pushed += 1
-        self._ring.wake()
+            self._unread = True
+        if self._unread:  # waking costs more than a command does
+            self._unread = False
+            self._ring.wake()
 
     def _push(self, kind: Command, at: Row, numbers: tuple[int, ...] = (), data: bytes = b"") -> None:
         if not self._waiting and self._ring.push(int(kind), at.row, at.generation, numbers, data):
             self.pushed += 1
+            self._unread = True
         else:
             self._waiting.append((int(kind), at.row, at.generation, numbers, data))
+
+    def fence(self, number: int) -> None:
+        """Answered by the event FENCED with this number once all commands before it have been carried out."""
+        self._push(Command.FENCE, Row(0, 0), (number,))
 
     def add_peer(self, peer: Row, room: int, sender_ssrc: int, extensions: Extensions, password: bytes) -> None:
         """A new peer, or new extension ids of a known one. `password`: our ice-pwd, for answers on known paths."""

@@ -43,12 +43,6 @@ class KernelThread:
         self.kernel.stop()
         await asyncio.to_thread(self._thread.join)
 
-    async def applied(self) -> None:
-        """Return when the kernel has carried out every command pushed so far."""
-        self.kernel.wake()
-        while not self.kernel.commands_applied():  # noqa: ASYNC110  microseconds, and the thread sets no Python event
-            await asyncio.sleep(0)
-
     def _read(self) -> None:
         facts = self.kernel.take_events(256)
         for fact in facts:

@@ -122,6 +122,7 @@ class Command(enum.IntEnum):
     SET_AUDIO = 15
     DROP_LAYER = 16
     SET_LIMIT = 17
+    FENCE = 18  # answered by FENCED: all before it has been carried out
 
 
 class Event(enum.IntEnum):
@@ -137,6 +138,7 @@ class Event(enum.IntEnum):
     PATH = 10  # row = path: it became the peer's current path
     LEFT = 11  # row = slot: an audio slot was freed
     ENCRYPTED = 12  # row = peer: the first packet that opened
+    FENCED = 13  # a = the number of the FENCE
 
 
 class Kind(enum.IntEnum):

@@ -50,6 +50,9 @@ cdef int apply(Core* core, CommandRow* c) noexcept nogil:
         k.audio[0].margin = c.numbers[2]
         k.audio[0].margin_us = c.numbers[3]
         return 0
+    if c.kind == COMMAND_FENCE:
+        tell(k, EVENT_FENCED, 0, c.numbers[0], 0, 0)
+        return 0
     if c.kind == COMMAND_DROP_PATH:
         return drop_path(core, r) if k.paths[r].live and k.paths[r].generation == c.generation else -1
     if c.kind in (COMMAND_WANT, COMMAND_DROP_SLOT):

@@ -275,10 +275,6 @@ cdef class Kernel:
         """Becomes readable when events wait."""
         return self.notify_fd
 
-    def commands_applied(self):
-        """Whether every command pushed so far was carried out."""
-        return room(&self.core.commands) == self.core.commands.size
-
     def push(self, int kind, int row, unsigned int generation, tuple numbers, bytes data):
         """Write one command; False when the ring is full and the caller must wait. `wake` makes it take effect at once."""
         cdef CommandRow* command

@@ -395,6 +395,7 @@ cdef enum:
     COMMAND_SET_AUDIO = 15
     COMMAND_DROP_LAYER = 16
     COMMAND_SET_LIMIT = 17
+    COMMAND_FENCE = 18
 
 cdef enum:
     EVENT_STUN = 1
@@ -409,6 +410,7 @@ cdef enum:
     EVENT_PATH = 10
     EVENT_LEFT = 11
     EVENT_ENCRYPTED = 12
+    EVENT_FENCED = 13
 
 cdef enum:
     KIND_AUDIO = 0

@@ -60,10 +60,35 @@ def test_what_finds_no_room_waits_in_order_and_nothing_overtakes_it() -> None:
     assert commands.pushed == 6
 
 
-def test_draining_wakes_the_kernel() -> None:
+def test_draining_wakes_the_kernel_once_for_all_that_it_has_not_read() -> None:
     ring = Ring()
-    Commands(ring).drain()
+    commands = Commands(ring)
+    commands.drain()
+    assert ring.woken == 0  # there is nothing to read, and waking is not free
+    commands.drop_slot(PEER)
+    commands.drop_slot(OTHER)
+    commands.drain()
+    commands.drain()
     assert ring.woken == 1
+    ring.room = 0
+    commands.drop_slot(PEER)
+    commands.drain()
+    assert ring.woken == 1  # it waits for room, which the kernel makes by itself
+    ring.room = 1
+    commands.drain()
+    assert ring.woken == 2
+
+
+def test_a_fence_goes_behind_what_waits() -> None:
+    ring = Ring(room=1)
+    commands = Commands(ring)
+    commands.drop_slot(PEER)
+    commands.drop_slot(OTHER)
+    commands.fence(7)
+    ring.room = 5
+    commands.drain()
+    assert [command[0] for command in ring.taken] == [Command.DROP_SLOT, Command.DROP_SLOT, Command.FENCE]
+    assert ring.taken[-1][3] == (7,)
 
 
 def test_a_wish_for_nothing_names_no_layer() -> None:
