@@ -63,7 +63,7 @@ async def somebodys_site() -> AsyncIterator[str]:
 class Painted:
     """A publisher's picture and sound."""
 
-    source: int
+    source: int  # 0 = it paints no id
     hue_deg: float
     tone_hz: float
 
@@ -159,7 +159,10 @@ class WhepViewer(_ForeignClient):
         return seen
 
     async def shows(self, painted: Painted, *, within_s: float = 15.0) -> dict[str, Any]:
-        """What is seen and heard once it is this publisher, by hue, painted id and tone. Raises NotInTime."""
+        """What is seen and heard once it is this publisher, by hue, painted id (if it has one) and tone.
+
+        Raises NotInTime.
+        """
         seen: dict[str, Any] = {}
 
         async def look() -> bool:
@@ -168,7 +171,7 @@ class WhepViewer(_ForeignClient):
             return (
                 hue_deg is not None
                 and hue_distance(hue_deg, painted.hue_deg) <= HUE_TOLERANCE_DEG
-                and (seen["painted"] or {}).get("source") == painted.source
+                and (not painted.source or (seen["painted"] or {}).get("source") == painted.source)
                 and seen["toneHz"] is not None
                 and abs(seen["toneHz"] - painted.tone_hz) <= TONE_TOLERANCE_HZ
             )

@@ -25,7 +25,7 @@ from sfu import channel, errors
 from sfu import room_values as values
 from sfu.contract import Grant
 from sfu.room import SPEAKER, Room
-from sfu.signalling import messages, sdp_fragment, told, turn, whip_offer
+from sfu.signalling import answer, messages, sdp_fragment, told, turn, whip_offer
 from sfu.signalling.effects import Changed, Effect, Order, Over, Reply, Say
 from sfu.signalling.negotiation import Candidate, Negotiation, Proposal
 from sfu.signalling.surroundings import Surroundings
@@ -194,8 +194,9 @@ class WhipSession:
         if not opens:
             return [Reply(pending.exchange, Restarted(self._etag, sdp_fragment.write(proposal.plan, candidates)))]
         servers = turn.ice_servers(self._around.config.turn, self.participant, self._around.unix_time())
-        answer = proposal.answer(fingerprint, candidates, room.entry(self.participant).max_kbps)
-        opened = Opened(self.location, self._etag, answer, tuple(servers))
+        max_kbps = room.entry(self.participant).max_kbps
+        sdp = answer.write_spelled_out(proposal.plan, fingerprint, candidates, max_kbps)
+        opened = Opened(self.location, self._etag, sdp, tuple(servers))
         slots = {slot.mid: slot.pair for slot in proposal.slots if slot.kind == "video"}
         published = values.Negotiated(self.participant, proposal.sources, slots, fresh=True)
         look = values.Look(self.participant, tuple(values.SlotView(mid, SPEAKER) for mid in slots))

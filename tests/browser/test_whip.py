@@ -1,7 +1,11 @@
-"""WHIP in and WHEP out with a client that is not ours (npm's `whip-whep`), on a page of another origin in Chromium."""
+"""WHIP in and WHEP out with clients that are not ours.
+
+npm's `whip-whep` on a page of another origin in Chromium, and GStreamer's webrtcbin, which shares no code with it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -13,13 +17,14 @@ from sfu.contract import Grant, load_key, sign
 from tests.clients import BrowserClient, async_playwright, chromium
 from tests.foreign_page import Painted, WhepViewer, WhipPublisher, somebodys_site
 from tests.media import fake_media
-from tests.servers import Server, eventually
+from tests.servers import ROOT, Server, eventually
 
 pytestmark = pytest.mark.browser
 
 SHARED = "s" * 40
 ADA = Painted(source=1, hue_deg=0, tone_hz=500)
 BEN = Painted(source=2, hue_deg=120, tone_hz=900)
+GSTREAMER = Painted(source=0, hue_deg=0, tone_hz=500)
 MORE_PICTURES = 50
 
 
@@ -46,11 +51,11 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(*arguments: str) -> AsyncIterator[Stage]:
+    """`arguments` are the server's."""
     async with (
         somebodys_site() as site,
-        # One address: the library writes the candidates of an ICE restart with a comma between them.
-        Server(*("--http-origins", site, "--tokens-shared-key", SHARED, "--media-addresses", "127.0.0.1")) as server,
+        Server("--http-origins", site, "--tokens-shared-key", SHARED, *arguments) as server,
         async_playwright() as playwright,
         chromium(playwright) as context,
     ):
@@ -96,7 +101,8 @@ async def test_who_publishes_by_whip_is_at_the_page_like_everybody_until_the_del
 
 
 async def test_an_ice_restart_of_either_side_gets_new_credentials_and_media_goes_on() -> None:
-    async with stage() as on:
+    # One address: the library writes the candidates of an ICE restart with a comma between them.
+    async with stage("--media-addresses", "127.0.0.1") as on:
         ada = await on.publisher("ada", ADA)
         await ada.speak()
         viewer = await on.viewer()
@@ -117,3 +123,40 @@ async def test_an_ice_restart_of_either_side_gets_new_credentials_and_media_goes
         for protocol in ("whip", "whep"):
             sample = f'stentor_whip_requests_total{{method="PATCH",protocol="{protocol}",status="200"}}'
             assert await on.server.metric(sample) == 1
+
+
+@contextlib.asynccontextmanager
+async def gstreamer(server: Server) -> AsyncIterator[asyncio.subprocess.Process]:
+    """GStreamer's webrtcbin publishes; ended, and waited for, at the end of the block."""
+    process = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3",
+        str(ROOT / "tests" / "foreign" / "gstreamer_publisher.py"),
+        f"{server.origin.replace('localhost', '127.0.0.1')}/whip",
+        token("gstreamer", publish=True),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 10)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def test_gstreamer_publishes_and_is_seen_and_heard_until_it_deletes_its_session() -> None:
+    async with stage() as on:
+        async with gstreamer(on.server) as process:
+            assert process.stdout is not None
+            async with asyncio.timeout(20):
+                facts = [(await process.stdout.readline()).decode().strip() for _ in range(2)]
+            assert facts == ["answered", "connected"]
+            viewer = await on.viewer()
+            await viewer.shows(GSTREAMER)
+            assert await on.server.metric('stentor_sessions{state="whip"}') == 1
+        assert process.returncode == 0
+        assert await process.stdout.readline() == b"deleted\n"
+        assert await on.server.metric('stentor_sessions{state="whip"}') == 0
