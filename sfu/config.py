@@ -187,7 +187,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=540_672, description="Bytes at once, on top. One offer of 512 KiB must fit.")
     ] = 2_097_152
     sessions_per_address: Annotated[
-        int, Meta(ge=1, description="WebSockets open at once from one address. Offices share one: keep it high.")
+        int,
+        Meta(
+            ge=1,
+            description="WebSockets, and WHIP sessions, of one address. Offices share one: keep it high.",
+        ),
     ] = 500
     rooms: Annotated[int, Meta(ge=1, description="Rooms open at once.")] = 1000
     participants: Annotated[int, Meta(ge=1, description="Participants in all rooms together.")] = 4000

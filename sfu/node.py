@@ -29,7 +29,7 @@ from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import AnySession, SessionIndex
 from sfu.signalling.surroundings import Surroundings
-from sfu.signalling.told import error_message, message_of
+from sfu.signalling.told import error_message, hearers, message_of
 from sfu.signalling.whip_session import WhipSession
 from sfu.snapshots import LoopLag, Snapshots
 from sfu.workers import Launch, Worker, launch, worker_error
@@ -82,7 +82,7 @@ class Node:
             Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
             for number in range(config.media.workers)
         ]
-        self._sessions = SessionIndex()
+        self._sessions = SessionIndex(config.limits.sessions_per_address)
         self._describes: dict[int, AnySession] = {}
         self._snapshots = Snapshots(self._workers, draws.request)
         self._lag = LoopLag(clock)
@@ -150,8 +150,8 @@ class Node:
 
     # -- clients without a WebSocket (called by signalling.whip) --
     def open(self, protocol: whip_values.Protocol, request: whip_values.Open, exchange: whip_values.Exchange) -> None:
-        """A new session of WHIP or WHEP; the exchange hears what came of it, at once or later."""
-        session = WhipSession(self._draws.session(), protocol, self._around, self._clock())
+        """A new session of WHIP or WHEP; the exchange hears what came of it, at once or later. Raises RateLimited."""
+        session = WhipSession(self._draws.session(), protocol, self._around, self._clock(), exchange.address)
         self._sessions.add(session)
         self._perform(session, session.receive(request, exchange, self._clock()))
 
@@ -244,7 +244,7 @@ class Node:
             encoded = messages.encode(message_of(event))
             if not isinstance(event, values.Told) or event.to is None:
                 self.feeds.publish(room.name, room.number, event.sequence, encoded)
-            for participant in self._hearers(room, event):
+            for participant in hearers(room, event):
                 client = self._sessions.client(self._sessions.by_participant(participant))
                 if client is not None:
                     client.send(encoded)
@@ -260,15 +260,6 @@ class Node:
         for participant, reason in changes.removed.items():
             if removed := self._sessions.by_participant(participant):
                 self._perform(removed, removed.end(reason))
-
-    def _hearers(self, room: Room, event: values.Event) -> Iterable[str]:
-        match event:
-            case values.Told(to=str(to)):
-                return (to,)
-            case values.ParticipantJoined(participant=joined):
-                # His own snapshot is not older than this event.
-                return (one for one in room.participants() if one != joined)
-        return room.participants()
 
     def _tell_worker(self, command: channel.Command) -> None:
         try:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from sfu.errors import RateLimited
 from sfu.signalling.backend import Client
 from sfu.signalling.session import Session
 from sfu.signalling.whip_session import WhipSession
 
 AnySession = Session | WhipSession
+
+# Until one of those that never connected is forgotten. Shorter: whoever is refused asks in vain.
+RETRY_AFTER_S = 20.0
 
 
 class SessionIndex:
@@ -18,7 +22,10 @@ class SessionIndex:
     A session of WHIP or WHEP never has one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, per_address_max: int) -> None:
+        """`per_address_max` sessions of WHIP and WHEP may be of one address; WebSockets are counted where they open."""
+        self._per_address_max = per_address_max
+        self._of_address: Counter[str] = Counter()
         self._client: dict[AnySession, Client | None] = {}
         self._by_client: dict[Client, Session] = {}
         self._by_key: dict[str, Session] = {}
@@ -45,7 +52,10 @@ class SessionIndex:
         return dict(Counter(one.protocol.value for one in self._by_location.values()))
 
     def add(self, session: WhipSession) -> None:
-        """A session without a client."""
+        """A session without a client. Raises RateLimited when its address has as many as it may."""
+        if self._of_address[session.address] >= self._per_address_max:
+            raise RateLimited("too many sessions of this address", retry_after_s=RETRY_AFTER_S)
+        self._of_address[session.address] += 1
         self._client[session] = None
         self._by_location[session.location] = session
 
@@ -83,8 +93,9 @@ class SessionIndex:
             self._by_client.pop(client, None)
         if isinstance(session, Session):
             self._by_key.pop(session.resume_key, None)
-        else:
-            self._by_location.pop(session.location, None)
+        elif self._by_location.pop(session.location, None) is not None:
+            self._of_address[session.address] -= 1
+            self._of_address += Counter()  # forgets those that have none
         self._by_participant.pop(session.participant, None)
         return client
 

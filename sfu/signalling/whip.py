@@ -59,6 +59,7 @@ class _Exchange:
     """whip_values.Exchange over one HTTP request."""
 
     def __init__(self, request: Request) -> None:
+        self.address = _address(request)
         self.reached = host_only(request.headers.get("host", ""))
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 

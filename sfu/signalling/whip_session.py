@@ -70,9 +70,12 @@ class _Pending:
 class WhipSession:
     """See the table above. `number` tells sessions apart in the log; `location` is the path it is asked at."""
 
-    def __init__(self, number: int, protocol: Protocol, surroundings: Surroundings, now: float) -> None:
+    def __init__(
+        self, number: int, protocol: Protocol, surroundings: Surroundings, now: float, address: str = ""
+    ) -> None:
         self.number = number
         self.protocol = protocol
+        self.address = address  # that opened it; for its limit only
         self.state = State.NEW
         self.location = f"/{protocol.value}/{surroundings.draw_key()}"
         self.participant = ""

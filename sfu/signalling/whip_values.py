@@ -101,6 +101,7 @@ Outcome = Opened | Restarted | Noted | Ended | Refused
 class Exchange(Interface):
     """One HTTP request that waits for its outcome."""
 
+    address: str  # of the client; "" = unknown
     reached: str  # the host by which the client reached us, without port; "" = unknown
 
     def answer(self, outcome: Outcome) -> None:

@@ -129,7 +129,7 @@ def test_an_application_section_is_answered_with_port_0() -> None:
 
 
 def test_spelled_out_ice_and_dtls_stand_in_every_accepted_section_and_nothing_else_is_new() -> None:
-    refused = replace(video("2", "sendonly"), codecs=video("2").codecs[:1], formats=("102",))
+    refused = replace(video("2"), codecs=video("2").codecs[:1], formats=("102",))
     plan = propose(negotiation(), session(audio("0", "sendonly"), video("1", "sendonly"), refused)).plan
     short, long = (write(plan, FINGERPRINT, CANDIDATES, 500) for write in (answer.write, answer.write_spelled_out))
     repeated = {line for line in short.split("\r\n") if line.startswith(("a=ice-", "a=fingerprint", "a=setup"))}

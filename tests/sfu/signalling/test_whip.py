@@ -1,95 +1,36 @@
-"""WHIP and WHEP over HTTP on a real port, with a worker without media."""
+"""WHIP and WHEP over HTTP on a real port: every answer and every refusal."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 
 from sfu import channel
-from sfu.contract import Grant, Source, load_key, sign
 from sfu.signalling import whip
 from sfu.signalling.messages import IceServer
-from tests.offers import audio, session, video
+from tests.offers import session, video
 from tests.servers import eventually
-from tests.sfu.running import Running, running
-
-SHARED, TOKEN = "s" * 40, "t" * 40
-SENDS = str(session(audio("0", "sendonly"), video("1", "sendonly")))
-LOOKS = str(session(audio("0"), video("1")))
-SAME = "a=ice-ufrag:remote\r\na=ice-pwd:" + "r" * 24 + "\r\n"
-FRESH = "a=ice-ufrag:fresh\r\na=ice-pwd:" + "f" * 24 + "\r\n"
-PLAYER = "https://player.example"
-
-
-def bearer(
-    identity: str = "ada",
-    *,
-    room: str = "r",
-    publish: tuple[Source, ...] = ("camera", "microphone"),
-    lasts_s: float = 60,
-) -> dict[str, str]:
-    key = load_key(SHARED, key_id="stentor-1", issuer="stentor", audience="stentor-sfu")
-    now = time.time()
-    grant = Grant(room=room, identity=identity, name=identity, publish=publish, expires_at=now + lasts_s)
-    return {"Authorization": f"Bearer {sign(grant, key, min(now, now + lasts_s - 1))}"}
-
-
-ADA, VIEWER = bearer(), bearer("viewer", publish=())
-
-
-@contextlib.asynccontextmanager
-async def door(**sections: Any) -> AsyncIterator[Running]:
-    async with running(tokens={"shared_key": SHARED}, **{"api": {"token": TOKEN}, **sections}) as node:
-        yield node
-
-
-async def post(
-    node: Running, path: str = "/whip", sdp: str = SENDS, headers: dict[str, str] = ADA, **more: str
-) -> httpx.Response:
-    return await node.http.post(path, content=sdp, headers={"Content-Type": "application/sdp", **headers, **more})
-
-
-async def patch(
-    node: Running, path: str, fragment: str, if_match: str | None, headers: dict[str, str] = ADA
-) -> httpx.Response:
-    match = {} if if_match is None else {"If-Match": if_match}
-    content_type = {"Content-Type": "application/trickle-ice-sdpfrag"}
-    return await node.http.patch(path, content=fragment, headers={**content_type, **match, **headers})
-
-
-async def opened(node: Running, path: str = "/whip", sdp: str = SENDS, headers: dict[str, str] = ADA) -> httpx.Response:
-    answer = await post(node, path, sdp, headers)
-    assert answer.status_code == 201, answer.text
-    return answer
-
-
-def refused(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["code"]
-
-
-async def participants(node: Running) -> int:
-    for line in (await node.http.get("/metrics")).text.splitlines():
-        if line.startswith("stentor_participants "):
-            return int(float(line.split()[1]))
-    raise AssertionError("/metrics does not tell the participants")
-
-
-async def gone(node: Running, location: str, headers: dict[str, str] = ADA) -> None:
-    """Seat free, resource gone."""
-
-    async def look() -> bool:
-        return await participants(node) == 0
-
-    await eventually(look, within_s=5, what="the seat is free")
-    assert refused(await patch(node, location, SAME, "*", headers)) == (404, "not_found")
-    assert refused(await node.http.delete(location, headers=headers)) == (404, "not_found")
+from tests.sfu.whip_door import (
+    ADA,
+    FRESH,
+    LOOKS,
+    PLAYER,
+    SAME,
+    SENDS,
+    TOKEN,
+    VIEWER,
+    bearer,
+    door,
+    opened,
+    participants,
+    patch,
+    post,
+    refused,
+)
 
 
 async def test_a_publisher_is_answered_with_a_session_of_its_own_and_is_a_participant_like_others() -> None:
@@ -313,96 +254,6 @@ async def test_a_busy_kernel_and_a_missing_worker_are_told_as_503() -> None:
         node.worker.refuses_with = ("overloaded", "no rows left")
         assert refused(await post(node)) == (503, "overloaded")
         assert await participants(node) == 0
-
-
-async def test_a_worker_that_dies_ends_the_session_and_its_path() -> None:
-    async with door() as node:
-        location = (await opened(node)).headers["location"]
-        node.worker.die()
-        await gone(node, location)
-        await node.ready()
-        await opened(node)
-
-
-async def test_a_worker_that_dies_before_the_answer_is_told_to_who_waits() -> None:
-    async with door() as node:
-        node.worker.answers_describes = False
-        waiting = asyncio.create_task(post(node))
-        await node.worker.told(channel.Describe)
-        node.worker.die()
-        assert refused(await waiting) == (503, "worker_lost")
-
-
-async def test_a_failed_peer_ends_the_session() -> None:
-    async with door() as node:
-        location = (await opened(node)).headers["location"]
-        node.worker.say(channel.PeerFailed(1, "media_failed", "DTLS"))
-        await gone(node, location)
-        page = (await node.http.get("/metrics")).text
-        assert 'stentor_peer_connections_total{result="failed"} 1.0' in page
-
-
-async def test_a_client_that_never_connects_frees_its_seat_and_one_that_did_keeps_it() -> None:
-    async with door(session={"connect_within_s": 0.5, "resume_s": 0.5}) as node:
-        kept = (await opened(node, "/whep", LOOKS, VIEWER)).headers["location"]
-        node.worker.say(channel.PeerConnected(1))
-        lost = (await opened(node)).headers["location"]
-
-        async def one() -> bool:
-            return await participants(node) == 1
-
-        await eventually(one, within_s=5, what="one seat is free again")
-        assert refused(await node.http.delete(lost, headers=ADA)) == (404, "not_found")
-        assert (await patch(node, kept, SAME, "*", VIEWER)).status_code == 204
-        node.worker.say(channel.PathSilent(1, True))
-        await gone(node, kept, VIEWER)
-
-
-@pytest.mark.parametrize("how", ["moderator", "api", "room"])
-async def test_who_is_put_out_is_out(how: str) -> None:
-    async with door() as node, node.client() as client:
-        await node.joined(client)
-        location = (await opened(node)).headers["location"]
-        participant = (await client.hear("participant", event="joined"))["participant"]
-        everything = {"Authorization": f"Bearer {TOKEN}"}
-        if how == "moderator":
-            answer = await client.ask("moderate", target=participant, action="remove")
-            assert answer["type"] == "done"
-        elif how == "api":
-            removed = await node.http.delete(f"/v1/rooms/r/participants/{participant}", headers=everything)
-            assert removed.status_code == 204
-        else:
-            assert (await node.http.delete("/v1/rooms/r", headers=everything)).status_code == 204
-        assert [close.peer for close in await node.worker.told(channel.Close)] == [1]
-        assert refused(await patch(node, location, SAME, "*")) == (404, "not_found")
-        if how != "room":
-            await client.hear("participant", event="left", participant=participant)
-            # The same grant does not let him in again.
-            assert refused(await post(node)) == (403, "forbidden")
-
-
-async def test_a_moderator_mutes_a_publisher_and_the_server_api_limits_him() -> None:
-    async with door() as node, node.client() as client:
-        await node.joined(client)
-        await opened(node)
-        participant = (await client.hear("participant", event="joined"))["participant"]
-        assert (await client.ask("moderate", target=participant, action="mute"))["type"] == "done"
-        assert True in [mute.muted for mute in await node.worker.told(channel.Mute, 3)]
-        rights = {"publish": ["microphone"], "max_kbps": 300}
-        path, headers = f"/v1/rooms/r/participants/{participant}/rights", {"Authorization": f"Bearer {TOKEN}"}
-        assert (await node.http.put(path, json=rights, headers=headers)).status_code == 200
-        assert [limit.max_kbps for limit in await node.worker.told(channel.Limit)] == [300]
-        await client.hear("track", event="unpublished", source="camera", participant=participant)
-
-
-async def test_who_waits_when_the_server_stops_is_told_to_come_again() -> None:
-    async with door() as node:
-        node.worker.answers_describes = False
-        waiting = asyncio.create_task(post(node))
-        await node.worker.told(channel.Describe)
-        await node.served.node.stop()
-        answer = await waiting
-        assert refused(answer) == (503, "overloaded") and answer.headers["retry-after"] == "5"
 
 
 async def test_a_fault_of_ours_is_told_without_details_and_touches_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:

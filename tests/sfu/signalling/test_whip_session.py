@@ -42,6 +42,7 @@ FRESH = "a=ice-ufrag:fresh\r\na=ice-pwd:" + "f" * 24
 class Asked:
     """An exchange that keeps what it hears."""
 
+    address: str = "192.0.2.1"
     reached: str = "media.example"
     heard: list[Outcome] = field(default_factory=list)
 
