@@ -39,7 +39,7 @@ class WhipOffer:
         sources = {mid: _SOURCES[kind] for kind, mid in self.mids.items()} if sends else {}
         paired = not sends and self.mids.keys() == _SOURCES.keys()
         pairs = [(self.mids["audio"], self.mids["video"])] if paired else []
-        proposal = negotiation.offer(str(self.description), sources, pairs)
+        proposal = negotiation.propose(self.description, sources, pairs)
         answered = {track.mid for track in proposal.tracks} | {slot.mid for slot in proposal.slots}
         for kind, mid in self.mids.items():
             if mid not in answered:
@@ -48,10 +48,11 @@ class WhipOffer:
 
     def restarted(self, fragment: Fragment) -> WhipOffer:
         """The same offer after an ICE restart (RFC 8839 4.4.1.1): nothing but the credentials is new."""
-        ufrag, pwd = fragment.ice_ufrag, fragment.ice_pwd
-        media = tuple(replace(section, ice_ufrag=ufrag, ice_pwd=pwd) for section in self.description.media)
-        description = replace(self.description, ice_ufrag=ufrag, ice_pwd=pwd, media=media)
-        return replace(self, description=description)
+        media = tuple(
+            replace(section, ice_ufrag=fragment.ice_ufrag, ice_pwd=fragment.ice_pwd)
+            for section in self.description.media
+        )
+        return replace(self, description=replace(self.description, media=media))
 
 
 def read(text: str, protocol: Protocol) -> WhipOffer:
@@ -68,4 +69,4 @@ def read(text: str, protocol: Protocol) -> WhipOffer:
         media.append(replace(section, direction=direction))
     if not mids:
         raise BadOffer(f"the offer {_WORDS[protocol]} neither audio nor video")
-    return WhipOffer(replace(description, direction="sendrecv", media=tuple(media)), protocol, mids)
+    return WhipOffer(replace(description, media=tuple(media)), protocol, mids)

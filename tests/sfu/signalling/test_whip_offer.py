@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfu.errors import BadOffer
 from sfu.signalling import sdp, whip_offer
@@ -90,3 +93,19 @@ def test_offers_of_real_browsers_are_taken_both_ways(name: str) -> None:
     assert "camera" in published.sources and not published.slots
     simulcast = {track.kind: len(track.rids) for track in published.tracks}["video"]
     assert (simulcast > 1) == ("simulcast" in name)
+
+
+@given(st.sampled_from(sorted(OFFERS)), st.sampled_from(list(Protocol)), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_a_mutated_offer_is_answered_or_refused(name: str, protocol: Protocol, chance: random.Random) -> None:
+    lines = OFFERS[name].split("\r\n")[:400]
+    for _ in range(chance.randrange(4)):
+        at = chance.randrange(len(lines))
+        lines[at : at + chance.randrange(2)] = [lines[chance.randrange(len(lines))]]
+    try:
+        offer = whip_offer.read("\r\n".join(lines), protocol)
+        proposal = offer.propose(negotiation())
+    except (BadOffer, Refusal):
+        return
+    assert bool(proposal.tracks) == (protocol is WHIP) and bool(proposal.slots) == (protocol is WHEP)
+    answered(proposal)
