@@ -38,6 +38,8 @@ KEEP_ALIVE_S = 15.0
 # Events waiting for a follower that does not read; then its stream ends, and it comes back with Last-Event-ID.
 WAITING_MAX = 1000
 FOLLOWERS_MAX = 200
+# A worker that died is there again by then. Shorter: those who lost it ask in vain.
+WORKER_BACK_S = 2.0
 
 STATUS: Mapping[str, int] = {
     "bad_message": 400,
@@ -59,8 +61,9 @@ def problem(error: errors.StentorError, status: int = 0) -> Response:
     status = status or STATUS.get(error.code, 500)
     body = bodies.Problem(title=error.code.replace("_", " "), status=status, code=error.code, detail=error.reason)
     headers = dict(HEADERS)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    retry_after_s = WORKER_BACK_S if status == 503 and error.retry_after_s is None else error.retry_after_s
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")

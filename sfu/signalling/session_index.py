@@ -95,7 +95,8 @@ class SessionIndex:
             self._by_key.pop(session.resume_key, None)
         elif self._by_location.pop(session.location, None) is not None:
             self._of_address[session.address] -= 1
-            self._of_address += Counter()  # forgets those that have none
+            if not self._of_address[session.address]:
+                del self._of_address[session.address]
         self._by_participant.pop(session.participant, None)
         return client
 

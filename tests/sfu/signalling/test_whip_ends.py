@@ -51,7 +51,8 @@ async def test_a_worker_that_dies_before_the_answer_is_told_to_who_waits() -> No
         waiting = asyncio.create_task(post(node))
         await node.worker.told(channel.Describe)
         node.worker.die()
-        assert refused(await waiting) == (503, "worker_lost")
+        answer = await waiting
+        assert refused(answer) == (503, "worker_lost") and answer.headers["retry-after"] == "2"
 
 
 async def test_a_failed_peer_ends_the_session() -> None:
