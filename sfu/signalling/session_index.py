@@ -120,6 +120,7 @@ class SessionIndex:
         return self._by_key.get(key)
 
     def by_location(self, location: str) -> WhipSession | None:
+        """A location holds 192 bits of chance; how long it takes to look one up gives none of them away."""
         return self._by_location.get(location)
 
     def by_participant(self, participant: str) -> AnySession | None:
