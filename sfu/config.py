@@ -44,7 +44,7 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[Port, Meta(description="TCP port. 0 lets the system choose one.")] = 8080
     origins: Annotated[
         tuple[str, ...],
-        Meta(description="Further origins (https://app.example) whose pages may call /ws, /whip and /whep."),
+        Meta(description="Further origins (https://app.example) whose pages may call /ws, /whip, /whep. Our own may."),
     ] = ()
     metrics_networks: Annotated[
         tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics besides loopback.")
