@@ -69,7 +69,7 @@ clean: ## remove everything that was built, the virtual environment too
 
 setup: python $(BUILD)/kernel.stamp
 
-setup-test: python-test $(BUILD)/test.stamp $(BUILD)/kernel.stamp
+setup-test: python-test $(BUILD)/test.stamp $(BUILD)/npm.stamp $(BUILD)/kernel.stamp
 
 .PHONY: python-test
 python:
@@ -93,6 +93,13 @@ $(BUILD)/run.stamp: pyproject.toml | $(BIN)/python
 $(BUILD)/test.stamp: pyproject.toml $(BUILD)/run.stamp
 	@echo "installing Python packages for the tests"
 	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test]'
+	@touch $@
+
+# Clients of other people, for the tests alone; exactly what the lock file says, and none of their install scripts.
+$(BUILD)/npm.stamp: tests/foreign/package.json tests/foreign/package-lock.json | python-test
+	@echo "installing npm packages for the tests"
+	@mkdir -p $(BUILD)/npm && cp $^ $(BUILD)/npm/
+	@npm ci --prefix $(BUILD)/npm --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(BUILD)/kernel.stamp: setup.py $(KERNEL) $(BUILD)/run.stamp

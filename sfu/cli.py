@@ -25,6 +25,8 @@ examples:
       with a file; flags win over the environment, the environment over the file
   STENTOR_TOKENS_KEY_FILE=key.pem stentor token --room stand-up --name Ada
       a grant to join one room, for the address http://localhost:8080/?room=stand-up#token=...
+  STENTOR_TOKENS_KEY_FILE=key.pem stentor token --room show --name Studio --publish camera,microphone
+      the bearer of a WHIP encoder such as OBS; with --publish "" that of a WHEP player (docs/whip.md)
   stentor doctor --config stentor.toml
       ports, addresses, kernel, clock, limits: what is wrong and what to do; exit code 1 when something fails
   openssl genpkey -algorithm ed25519 -out key.pem

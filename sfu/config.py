@@ -44,7 +44,7 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[Port, Meta(description="TCP port. 0 lets the system choose one.")] = 8080
     origins: Annotated[
         tuple[str, ...],
-        Meta(description="Further origins (https://app.example) whose pages may open /ws. The own host always may."),
+        Meta(description="Further origins (https://app.example) whose pages may call /ws, /whip, /whep. Our own may."),
     ] = ()
     metrics_networks: Annotated[
         tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics besides loopback.")
@@ -160,6 +160,10 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     join_within_s: Annotated[
         float, Meta(gt=0, le=600, description="Seconds from the WebSocket's opening to `join`. Raised: idlers stay.")
     ] = 10.0
+    connect_within_s: Annotated[
+        float,
+        Meta(gt=0, le=600, description="Seconds in which media of a WHIP or WHEP session must have come about."),
+    ] = 20.0
     resume_s: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds without WebSocket after which a silent client loses its seat.")
     ] = 15.0
@@ -176,12 +180,18 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     messages_per_s: Annotated[float, Meta(gt=0, description="Messages per second of one WebSocket, lasting.")] = 20.0
     messages_burst: Annotated[int, Meta(ge=1, description="Messages at once, on top. Below 10 joining suffers.")] = 80
-    bytes_per_s: Annotated[float, Meta(gt=0, description="Bytes per second of one WebSocket, lasting.")] = 131_072.0
+    bytes_per_s: Annotated[
+        float, Meta(gt=0, description="Bytes per second of a WebSocket, or of WHIP of an address.")
+    ] = 131_072.0
     bytes_burst: Annotated[
         int, Meta(ge=540_672, description="Bytes at once, on top. One offer of 512 KiB must fit.")
     ] = 2_097_152
     sessions_per_address: Annotated[
-        int, Meta(ge=1, description="WebSockets open at once from one address. Offices share one: keep it high.")
+        int,
+        Meta(
+            ge=1,
+            description="WebSockets, and WHIP sessions, of one address. Offices share one: keep it high.",
+        ),
     ] = 500
     rooms: Annotated[int, Meta(ge=1, description="Rooms open at once.")] = 1000
     participants: Annotated[int, Meta(ge=1, description="Participants in all rooms together.")] = 4000

@@ -6,10 +6,8 @@ Clients come from `signalling.http`, which knows this class only by the `Backend
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,28 +16,28 @@ from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
 from sfu.contract import Grant, TokenKey, verify
+from sfu.draws import Draws
 from sfu.logs import fields
 from sfu.process import process_use
 from sfu.room import Room
-from sfu.signalling import effects, messages
+from sfu.signalling import effects, messages, whip_values
 from sfu.signalling.announced import candidates
 from sfu.signalling.backend import Client, NodeSnapshot
 from sfu.signalling.feeds import Feeds
 from sfu.signalling.journal import Journal
 from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
-from sfu.signalling.session_index import SessionIndex
+from sfu.signalling.session_index import AnySession, SessionIndex
 from sfu.signalling.surroundings import Surroundings
-from sfu.signalling.told import error_message, message_of
-from sfu.snapshots import Snapshots
+from sfu.signalling.told import error_message, hearers, message_of
+from sfu.signalling.whip_session import WhipSession
+from sfu.snapshots import LoopLag, Snapshots
 from sfu.workers import Launch, Worker, launch, worker_error
 
 log = logging.getLogger("stentor.node")
 
 # Sessions are looked at so often for what has been gone too long. Rarer: seats stay taken that much longer.
 TICK_S = 1.0
-# How often the lag of the loop is measured. Rarer: short blocks go unseen.
-LAG_EVERY_S = 0.1
 # Of a server that is too busy. Shorter: those who were refused add to its work.
 RETRY_AFTER_S = 5.0
 
@@ -61,11 +59,7 @@ class Node:
         self._key = key
         self._clock = clock
         self.unix_time = unix_time
-        self._chance = chance or random.SystemRandom()
-        self._numbers = itertools.count(1)
-        self._tracks = itertools.count(1)
-        self._peers = itertools.count(1)
-        self._requests = itertools.count(1)
+        self._draws = draws = Draws(chance)
         self.counts = effects.Counts()
         self.feeds = Feeds()
         self.rooms = rooms.Rooms(
@@ -78,23 +72,22 @@ class Node:
             admit=self._admit,
             negotiate=self._negotiate,
             unix_time=self.unix_time,
-            draw_peer=lambda: next(self._peers),
-            draw_request=lambda: next(self._requests),
-            draw_name=lambda: "p-" + secrets.token_hex(6),
-            draw_key=lambda: secrets.token_urlsafe(24),
+            draw_peer=draws.peer,
+            draw_request=draws.request,
+            draw_name=draws.name,
+            draw_key=draws.key,
             counts=self.counts,
         )
         self._workers = [
             Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
             for number in range(config.media.workers)
         ]
-        self._sessions = SessionIndex()
-        self._describes: dict[int, Session] = {}
-        self._snapshots = Snapshots(self._workers, lambda: next(self._requests))
+        self._sessions = SessionIndex(config.limits.sessions_per_address)
+        self._describes: dict[int, AnySession] = {}
+        self._snapshots = Snapshots(self._workers, draws.request)
+        self._lag = LoopLag(clock)
         self._journal = Journal()
         self._tasks: list[asyncio.Task[None]] = []
-        self._lag_s = 0.0
-        self._busy_share = 0.0
         self._stopping = False
 
     # -- life --
@@ -103,7 +96,7 @@ class Node:
         loop = asyncio.get_running_loop()
         for worker in self._workers:
             worker.start()
-        self._tasks = [loop.create_task(self._tick()), loop.create_task(self._measure_lag())]
+        self._tasks = [loop.create_task(self._tick()), loop.create_task(self._lag.measure())]
 
     async def stop(self) -> None:
         """Tell everybody, then end the workers. Takes at most three seconds."""
@@ -127,19 +120,12 @@ class Node:
                 self._guarded(session, session.tick, self._clock())
             for room in self.rooms.all():
                 self.command(room, values.CountAudience())
-            shares = [one.counters.kernel_busy_share for one in await self._snapshots.take() if one.counters]
-            self._busy_share = max(shares, default=self._busy_share)
-
-    async def _measure_lag(self) -> None:
-        while True:
-            before = self._clock()
-            await asyncio.sleep(LAG_EVERY_S)
-            self._lag_s = max(self._lag_s, self._clock() - before - LAG_EVERY_S)
+            await self._snapshots.take()
 
     # -- clients (called by signalling.http) --
     def connect(self, client: Client) -> None:
         """A WebSocket was opened."""
-        session = Session(next(self._numbers), self._around, self._clock())
+        session = Session(self._draws.session(), self._around, self._clock())
         self._sessions.attach(session, client)
 
     def receive(self, client: Client, data: str | bytes) -> None:
@@ -154,15 +140,29 @@ class Node:
         if session is not None:
             self._guarded(session, session.socket_lost, self._clock())
 
-    def open_sockets(self) -> int:
-        """How many WebSockets are open."""
-        return self._sessions.clients()
-
     def count_error(self, code: str) -> None:
-        """An error that happened before a session could see it."""
+        """An error that happened before a session could see it, or was told by HTTP."""
         self.counts.errors[code] += 1
 
-    def _guarded(self, session: Session, step: Callable[..., list[effects.Effect]], *arguments: Any) -> None:
+    def count_request(self, protocol: str, method: str, status: int) -> None:
+        """A request of WHIP or WHEP was answered."""
+        self.counts.requests[protocol, method, status] += 1
+
+    # -- clients without a WebSocket (called by signalling.whip) --
+    def open(self, protocol: whip_values.Protocol, request: whip_values.Open, exchange: whip_values.Exchange) -> None:
+        """A new session of WHIP or WHEP; the exchange hears what came of it, at once or later. Raises RateLimited."""
+        session = WhipSession(self._draws.session(), protocol, self._around, self._clock(), exchange.address)
+        self._sessions.add(session)
+        self._perform(session, session.receive(request, exchange, self._clock()))
+
+    def ask(self, location: str, request: whip_values.Request, exchange: whip_values.Exchange) -> None:
+        """A request to the session at this path. Raises NotFound."""
+        session = self._sessions.by_location(location)
+        if session is None:
+            raise errors.NotFound("no such session, or it has ended: make a new one")
+        self._perform(session, session.receive(request, exchange, self._clock()))
+
+    def _guarded(self, session: AnySession, step: Callable[..., list[effects.Effect]], *arguments: Any) -> None:
         """Run a step; a fault of ours is logged and told, and touches nobody else."""
         try:
             self._perform(session, step(*arguments))
@@ -174,18 +174,22 @@ class Node:
                 client.send(messages.encode(error_message(error, None)))
 
     # -- effects --
-    def _perform(self, session: Session, todo: Iterable[effects.Effect]) -> None:
+    def _perform(self, session: AnySession, todo: Iterable[effects.Effect]) -> None:
         for effect in todo:
             _EFFECTS[type(effect)](self, session, effect)
         self._sessions.note(session)
 
-    def _say(self, session: Session, effect: effects.Say) -> None:
+    def _say(self, session: AnySession, effect: effects.Say) -> None:
         self._journal.said(session, effect.message, self._clock())
         client = self._sessions.client(session)
         if client is not None:
             client.send(messages.encode(effect.message))
 
-    def _order(self, session: Session, effect: effects.Order) -> None:
+    def _reply(self, session: AnySession, effect: effects.Reply) -> None:
+        self._journal.replied(session, effect.outcome, self._clock())
+        effect.exchange.answer(effect.outcome)
+
+    def _order(self, session: AnySession, effect: effects.Order) -> None:
         command = effect.command
         if isinstance(command, channel.Describe):
             self._describes[command.request] = session
@@ -198,7 +202,7 @@ class Node:
                 del self._describes[command.request]
                 self._perform(session, session.refused(command.request, error))
 
-    def _changed(self, session: Session, effect: effects.Changed) -> None:
+    def _changed(self, session: AnySession, effect: effects.Changed) -> None:
         self._distribute(effect.room, effect.changes, but=session)
 
     def _resume(self, session: Session, effect: effects.Resume) -> None:
@@ -220,12 +224,12 @@ class Node:
             before.close(effects.CLOSE_RESUMED_ELSEWHERE)
         self._perform(old, todo)
 
-    def _close_socket(self, session: Session, effect: effects.CloseSocket) -> None:
+    def _close_socket(self, session: AnySession, effect: effects.CloseSocket) -> None:
         client = self._sessions.client(session)
         if client is not None:
             client.close(effect.code)
 
-    def _over(self, session: Session, effect: effects.Over) -> None:
+    def _over(self, session: AnySession, effect: effects.Over) -> None:
         self._journal.over(session)
         self._sessions.forget(session)
         if session.room is not None:
@@ -235,12 +239,12 @@ class Node:
         """Carry out what no client asked for. Raises what Room.apply raises."""
         self._distribute(room, room.apply(command))
 
-    def _distribute(self, room: Room, changes: values.Changes, but: Session | None = None) -> None:
+    def _distribute(self, room: Room, changes: values.Changes, but: AnySession | None = None) -> None:
         for event in changes.events:
             encoded = messages.encode(message_of(event))
             if not isinstance(event, values.Told) or event.to is None:
                 self.feeds.publish(room.name, room.number, event.sequence, encoded)
-            for participant in self._hearers(room, event):
+            for participant in hearers(room, event):
                 client = self._sessions.client(self._sessions.by_participant(participant))
                 if client is not None:
                     client.send(encoded)
@@ -256,15 +260,6 @@ class Node:
         for participant, reason in changes.removed.items():
             if removed := self._sessions.by_participant(participant):
                 self._perform(removed, removed.end(reason))
-
-    def _hearers(self, room: Room, event: values.Event) -> Iterable[str]:
-        match event:
-            case values.Told(to=str(to)):
-                return (to,)
-            case values.ParticipantJoined(participant=joined):
-                # His own snapshot is not older than this event.
-                return (one for one in room.participants() if one != joined)
-        return room.participants()
 
     def _tell_worker(self, command: channel.Command) -> None:
         try:
@@ -291,8 +286,7 @@ class Node:
     def _done(self, worker: Worker, event: channel.Done) -> None:
         session = self._describes.pop(event.request, None)
         if session is not None and worker.ready is not None:
-            client = self._sessions.client(session)
-            reached = client.reached if client and self._config.dev else ""
+            reached = self._sessions.reached(session) if self._config.dev else ""
             told = candidates(worker.ready.addresses, self._config.media.announced, reached)
             self._guarded(session, session.described, event.request, worker.ready.fingerprint, told)
 
@@ -335,26 +329,24 @@ class Node:
         if room is not None:
             self.command(room, values.Hear(event.levels, self._clock()))
 
-    def _counters(self, worker: Worker, event: channel.Counters) -> None:
-        self._snapshots.answered(event)
-
     # -- facts --
     async def snapshot(self) -> NodeSnapshot:
         """The node's own numbers and those of each worker that answers in time."""
         workers = await self._snapshots.take()
-        lag_s, self._lag_s = self._lag_s, 0.0
         return NodeSnapshot(
             rooms=len(self.rooms),
             participants=self.rooms.participants(),
             largest_room=max((len(room.participants()) for room in self.rooms.all()), default=0),
-            sockets=self.open_sockets(),
+            sockets=self._sessions.clients(),
             sessions=len(self._sessions),
+            without_sockets=self._sessions.without_clients(),
             joins=self._journal.joins(),
             connections=dict(self._journal.connections),
             process=process_use(),
             messages=dict(self.counts.messages),
             errors=dict(self.counts.errors),
-            loop_lag_s=lag_s,
+            requests=dict(self.counts.requests),
+            loop_lag_s=self._lag.take_s(),
             workers=workers,
         )
 
@@ -364,21 +356,21 @@ class Node:
         return verify(token, self._key, self.unix_time(), resuming=resuming)
 
     def _admit(self) -> None:
-        if self._busy_share > self._config.limits.busy_share:
+        if self._snapshots.busy_share > self._config.limits.busy_share:
             raise errors.Overloaded("this server has no strength left for one more", retry_after_s=RETRY_AFTER_S)
 
     def _negotiate(self, camera_codec: str) -> Negotiation:
-        # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.
         return Negotiation(
-            draw_credentials=lambda: (secrets.token_hex(8), secrets.token_hex(16)),
-            draw_ssrc=lambda: self._chance.randrange(1, 2**32),
-            draw_track=lambda: next(self._tracks),
+            draw_credentials=self._draws.credentials,
+            draw_ssrc=self._draws.ssrc,
+            draw_track=self._draws.track,
             camera_codec=camera_codec,
         )
 
 
 _EFFECTS: Mapping[type, Callable[..., None]] = {
     effects.Say: Node._say,
+    effects.Reply: Node._reply,
     effects.Order: Node._order,
     effects.Changed: Node._changed,
     effects.Resume: Node._resume,
@@ -395,5 +387,5 @@ _EVENTS: Mapping[type, Callable[..., None]] = {
     channel.SlotShown: Node._slot_shown,
     channel.TrackLayers: Node._track_layers,
     channel.Levels: Node._levels,
-    channel.Counters: Node._counters,
+    channel.Counters: lambda node, worker, event: node._snapshots.answered(event),
 }

@@ -1,8 +1,9 @@
-"""[I/O] Asks the workers for their numbers, and does not wait long for one that is silent."""
+"""[I/O] Asks the workers for their numbers, and does not wait long for one that is silent; measures the node's lag."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from sfu import channel, errors
@@ -11,6 +12,8 @@ from sfu.workers import Worker
 
 # A worker that does not answer in this time is shown as silent (DESIGN 3, rule 1).
 WITHIN_S = 0.2
+# How often the lag of the loop is measured. Rarer: short blocks go unseen.
+LAG_EVERY_S = 0.1
 
 
 class Snapshots:
@@ -20,10 +23,14 @@ class Snapshots:
         self._workers = workers
         self._draw_request = draw_request
         self._waiting: dict[int, asyncio.Future[channel.Counters]] = {}
+        self.busy_share = 0.0  # of a core, the busiest kernel when it was asked last
 
     async def take(self) -> tuple[WorkerSnapshot, ...]:
         """One of each worker."""
-        return tuple(await asyncio.gather(*(self._one(worker) for worker in self._workers)))
+        taken = tuple(await asyncio.gather(*(self._one(worker) for worker in self._workers)))
+        shares = [one.counters.kernel_busy_share for one in taken if one.counters]
+        self.busy_share = max(shares, default=self.busy_share)
+        return taken
 
     def answered(self, event: channel.Counters) -> None:
         waiting = self._waiting.pop(event.request, None)
@@ -42,3 +49,23 @@ class Snapshots:
         finally:
             self._waiting.pop(request, None)
         return WorkerSnapshot(worker.number, worker.restarts, counters)
+
+
+class LoopLag:
+    """How late the event loop gets to what is due."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._largest_s = 0.0
+
+    async def measure(self) -> None:
+        """Until cancelled."""
+        while True:
+            before = self._clock()
+            await asyncio.sleep(LAG_EVERY_S)
+            self._largest_s = max(self._largest_s, self._clock() - before - LAG_EVERY_S)
+
+    def take_s(self) -> float:
+        """The largest since the last call."""
+        lag_s, self._largest_s = self._largest_s, 0.0
+        return lag_s

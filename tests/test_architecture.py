@@ -40,6 +40,7 @@ SIDES = {
     "sfu.node": "node",
     "sfu.workers": "node",
     "sfu.doctor": "node",
+    "sfu.draws": "node",
     "sfu.machine": "node",
     "sfu.usage": "node",
     "sfu.uplink": "node",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from sfu import channel
@@ -60,20 +61,35 @@ class AnswerPlan:
 
 def write(plan: AnswerPlan, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate], max_kbps: int) -> str:
     """The answer. Candidates and their end stand in every section: aiortc never starts otherwise (S6)."""
+    return str(_description(plan, fingerprint, candidates, max_kbps))
+
+
+def write_spelled_out(
+    plan: AnswerPlan, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate], max_kbps: int
+) -> str:
+    """The answer with ICE and DTLS in every accepted section as well: GStreamer's webrtcbin looks nowhere else."""
+    short = _description(plan, fingerprint, candidates, max_kbps)
+    transport = partial(
+        replace, ice_ufrag=short.ice_ufrag, ice_pwd=short.ice_pwd, fingerprints=short.fingerprints, setup=short.setup
+    )
+    return str(replace(short, media=tuple(one if one.rejected else transport(one) for one in short.media)))
+
+
+def _description(
+    plan: AnswerPlan, fingerprint: channel.Fingerprint, candidates: Sequence[Candidate], max_kbps: int
+) -> sdp.SessionDescription:
     bandwidth_bps = _picture_bps(plan.sections, max_kbps)
-    return str(
-        sdp.SessionDescription(
-            origin=f"- {plan.session_id} {plan.version} IN IP4 127.0.0.1",
-            groups=(("BUNDLE", plan.bundle),) if plan.bundle else (),
-            ice_lite=True,
-            ice_ufrag=plan.ice_ufrag,
-            ice_pwd=plan.ice_pwd,
-            fingerprints=(sdp.Fingerprint(fingerprint.algorithm, fingerprint.value),),
-            setup=plan.setup,
-            extmap_allow_mixed=plan.extmap_allow_mixed,
-            msid_semantic="WMS *",
-            media=tuple(_section(section, candidates, bandwidth_bps) for section in plan.sections),
-        )
+    return sdp.SessionDescription(
+        origin=f"- {plan.session_id} {plan.version} IN IP4 127.0.0.1",
+        groups=(("BUNDLE", plan.bundle),) if plan.bundle else (),
+        ice_lite=True,
+        ice_ufrag=plan.ice_ufrag,
+        ice_pwd=plan.ice_pwd,
+        fingerprints=(sdp.Fingerprint(fingerprint.algorithm, fingerprint.value),),
+        setup=plan.setup,
+        extmap_allow_mixed=plan.extmap_allow_mixed,
+        msid_semantic="WMS *",
+        media=tuple(_section(section, candidates, bandwidth_bps) for section in plan.sections),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -29,18 +28,18 @@ from sfu.signalling import api_messages as bodies
 from sfu.signalling import openapi, told
 from sfu.signalling.backend import Backend
 from sfu.signalling.feeds import FeedEvent
-from sfu.signalling.limits import TokenBucket
+from sfu.signalling.limits import Visitors
 
 # A grant or a policy is below 1 KiB.
 BODY_BYTES_MAX = 16 * 1024
 ROSTER_LIMIT_MAX = 1000
-# Addresses whose requests are counted. With more, the one not seen longest starts from new.
-VISITORS_MAX = 10_000
 # A proxy closes a silent connection after about a minute.
 KEEP_ALIVE_S = 15.0
 # Events waiting for a follower that does not read; then its stream ends, and it comes back with Last-Event-ID.
 WAITING_MAX = 1000
 FOLLOWERS_MAX = 200
+# A worker that died is there again by then. Shorter: those who lost it ask in vain.
+WORKER_BACK_S = 2.0
 
 STATUS: Mapping[str, int] = {
     "bad_message": 400,
@@ -54,23 +53,32 @@ STATUS: Mapping[str, int] = {
     "overloaded": 503,
     "worker_lost": 503,
 }
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def problem(error: errors.StentorError) -> Response:
-    """A refusal as RFC 9457 wants it."""
-    status = STATUS.get(error.code, 500)
+def problem(error: errors.StentorError, status: int = 0) -> Response:
+    """A refusal as RFC 9457 wants it. `status` 0 = as the error's code says."""
+    status = status or STATUS.get(error.code, 500)
     body = bodies.Problem(title=error.code.replace("_", " "), status=status, code=error.code, detail=error.reason)
-    headers = dict(_HEADERS)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    headers = dict(HEADERS)
+    retry_after_s = WORKER_BACK_S if status == 503 and error.retry_after_s is None else error.retry_after_s
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
 def _json(content: msgspec.Struct, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, _HEADERS, "application/json")
+    return Response(msgspec.json.encode(content), status, HEADERS, "application/json")
+
+
+def bearer(request: Request) -> str:
+    """The token of `Authorization: Bearer ...` (RFC 6750). Raises Unauthorized without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise errors.Unauthorized("the header `Authorization: Bearer ...` is needed")
+    return token.strip()
 
 
 async def read_body(request: Request, limit: int = BODY_BYTES_MAX) -> bytes:
@@ -89,7 +97,7 @@ class Api:
     def __init__(self, config: Config, backend: Backend) -> None:
         self._config = config
         self._backend = backend
-        self._visitors: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._visitors = Visitors(config.api.requests_per_s, config.api.requests_burst, "requests")
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -101,12 +109,12 @@ class Api:
         ]
 
     async def _openapi(self, request: Request) -> Response:
-        return Response(openapi.document_json(), headers=_HEADERS, media_type="application/json")
+        return Response(openapi.document_json(), headers=HEADERS, media_type="application/json")
 
     async def _answer(self, handler: Callable[..., Awaitable[Response]], request: Request) -> Response:
         """The one way in: counted, allowed, carried out; every refusal leaves by the same door."""
         try:
-            self._count(request.client.host if request.client else "")
+            self._visitors.take(request.client.host if request.client else "", 1, time.monotonic())
             self._allow(request)
             return await handler(self, request)
         except msgspec.MsgspecError as error:
@@ -116,22 +124,9 @@ class Api:
         self._backend.count_error(refused.code)
         return problem(refused)
 
-    def _count(self, address: str) -> None:
-        limits, now = self._config.api, time.monotonic()
-        bucket = self._visitors.pop(address, None) or TokenBucket(limits.requests_per_s, limits.requests_burst, now)
-        self._visitors[address] = bucket
-        if len(self._visitors) > VISITORS_MAX:
-            self._visitors.popitem(last=False)
-        wait_s = bucket.take(1, now)
-        if wait_s > 0:
-            raise errors.RateLimited("too many requests from this address", retry_after_s=wait_s)
-
     def _allow(self, request: Request) -> None:
         """Raises Unauthorized without a bearer that holds, Forbidden for a room that is not the bearer's."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise errors.Unauthorized("the header `Authorization: Bearer ...` is needed")
+        token = bearer(request)
         ours = self._config.api.token
         if ours and hmac.compare_digest(token.encode(), ours.encode()):
             return
@@ -150,7 +145,7 @@ class Api:
 
     async def _end_room(self, request: Request) -> Response:
         self._backend.command(self._open_room(request), values.End())
-        return Response(None, 204, _HEADERS)
+        return Response(None, 204, HEADERS)
 
     async def _policy(self, request: Request) -> Response:
         return _json(self._backend.rooms.policy_of(request.path_params["room"]))
@@ -188,7 +183,7 @@ class Api:
         target = request.path_params["participant"]
         command = values.Moderate(None, target, action, self._backend.unix_time())
         self._backend.command(self._open_room(request), command)
-        return Response(None, 204, _HEADERS)
+        return Response(None, 204, HEADERS)
 
     async def _permit(self, request: Request) -> Response:
         wanted = bodies.decode(await read_body(request), bodies.Rights)
@@ -202,7 +197,7 @@ class Api:
         if self._backend.feeds.listeners() >= FOLLOWERS_MAX:
             raise errors.Overloaded(f"{FOLLOWERS_MAX} streams of events are open already", retry_after_s=5.0)
         after = request.headers.get("last-event-id") or request.query_params.get("after")
-        return StreamingResponse(self._follow(name, after), headers=_HEADERS, media_type="text/event-stream")
+        return StreamingResponse(self._follow(name, after), headers=HEADERS, media_type="text/event-stream")
 
     async def _follow(self, room: str, after: str | None) -> AsyncIterator[bytes]:
         """Server-sent events. Ends when the follower does not read; it comes back with Last-Event-ID."""

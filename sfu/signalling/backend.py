@@ -11,6 +11,7 @@ from sfu.contract import Grant
 from sfu.room import Room
 from sfu.room_values import Command
 from sfu.rooms import Rooms
+from sfu.signalling import whip_values
 from sfu.signalling.feeds import Feeds
 
 
@@ -45,12 +46,14 @@ class NodeSnapshot:
     participants: int
     largest_room: int  # participants in it
     sockets: int  # WebSockets open
-    sessions: int  # with a WebSocket or waiting to be resumed
+    sessions: int  # with a WebSocket, waiting to be resumed, or without one
+    without_sockets: dict[str, int]  # of these, the sessions of "whip" and "whep"
     joins: dict[str, channel.Histogram]  # by milestone: "answer", "media"
     connections: dict[str, int]  # peer connections: "connected", "failed"
     process: channel.ProcessUse
     messages: dict[str, int]  # by type
     errors: dict[str, int]  # by code
+    requests: dict[tuple[str, str, int], int]  # of WHIP and WHEP, by protocol, method and HTTP status
     loop_lag_s: float
     workers: tuple[WorkerSnapshot, ...]
 
@@ -74,6 +77,14 @@ class Backend(Protocol):
     def disconnected(self, client: Client) -> None: ...
 
     def count_error(self, code: str) -> None: ...
+
+    def count_request(self, protocol: str, method: str, status: int) -> None: ...
+
+    def open(
+        self, protocol: whip_values.Protocol, request: whip_values.Open, exchange: whip_values.Exchange
+    ) -> None: ...
+
+    def ask(self, location: str, request: whip_values.Request, exchange: whip_values.Exchange) -> None: ...
 
     def verify(self, token: str, resuming: bool) -> Grant: ...
 

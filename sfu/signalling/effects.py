@@ -9,7 +9,7 @@ from sfu import channel
 from sfu import room_values as values
 from sfu.contract import Grant
 from sfu.room import Room
-from sfu.signalling import messages
+from sfu.signalling import messages, whip_values
 
 CLOSE_LEFT = 4000
 CLOSE_RESUMED_ELSEWHERE = 4001
@@ -29,9 +29,17 @@ CLOSE_MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """To this session's client."""
+    """To this session's client. One of WHIP has none to be told; then it is for the journal."""
 
     message: messages.FromServer
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """To a request of WHIP or WHEP that waits."""
+
+    exchange: whip_values.Exchange
+    outcome: whip_values.Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Over:
     """The session has ended; forget it."""
 
 
-Effect = Say | Changed | Order | Resume | CloseSocket | Over
+Effect = Say | Reply | Changed | Order | Resume | CloseSocket | Over
 
 
 @dataclass(slots=True)
@@ -77,3 +85,5 @@ class Counts:
 
     messages: Counter[str] = field(default_factory=Counter)  # by type
     errors: Counter[str] = field(default_factory=Counter)  # by code
+    # Of WHIP and WHEP, by protocol, method and HTTP status.
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)

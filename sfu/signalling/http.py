@@ -1,4 +1,4 @@
-"""[I/O] One ASGI application: page, `/ws`, health checks, metrics, and under --dev tokens.
+"""[I/O] One ASGI application: page, `/ws`, server API, WHIP and WHEP, health checks, metrics, and under --dev tokens.
 
 Knows the node only by `backend.Backend`. An Origin is demanded of browsers only: programs send none, and a page of
 another site cannot leave it out.
@@ -13,11 +13,9 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -30,7 +28,9 @@ from sfu.config import Config
 from sfu.signalling import messages, metrics
 from sfu.signalling.api import Api, read_body
 from sfu.signalling.backend import Backend
+from sfu.signalling.callers import host_only, origin_allowed
 from sfu.signalling.effects import CLOSE_MEANING, CLOSE_TOO_SLOW
+from sfu.signalling.whip import Whip
 
 log = logging.getLogger("stentor.http")
 
@@ -58,7 +58,7 @@ class WebSocketClient:
     """backend.Client over one WebSocket, with a bounded queue."""
 
     def __init__(self, websocket: WebSocket, *, messages_max: int, bytes_max: int) -> None:
-        self.reached = _host_only(websocket.headers.get("host", ""))
+        self.reached = host_only(websocket.headers.get("host", ""))
         self._websocket = websocket
         self._messages_max = messages_max
         self._bytes_max = bytes_max
@@ -112,22 +112,6 @@ class WebSocketClient:
         with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             reason = CLOSE_MEANING.get(self._close_code, "")
             await asyncio.wait_for(self._websocket.close(self._close_code, reason), CLOSE_WITHIN_S)
-
-
-def _host_only(host: str) -> str:
-    """The host of a Host header, without port and brackets."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def origin_allowed(headers: Headers, origins: tuple[str, ...]) -> bool:
-    """True without an Origin, for one with our own host and port, and for a configured one."""
-    origin = headers.get("origin")
-    if origin is None or origin in origins:
-        return True
-    return bool(headers.get("host")) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
 class _Page(StaticFiles):
@@ -258,6 +242,7 @@ def application(
         Route("/readyz", endpoints.readyz),
         Route("/metrics", endpoints.metrics),
         *Api(config, backend).routes(),
+        *Whip(config, backend).routes(),
     ]
     if dev_token is not None:
         routes.append(Route("/dev/token", endpoints.token, methods=["POST"]))

@@ -14,9 +14,9 @@ from typing import Any
 from sfu import errors
 from sfu.channel import Histogram
 from sfu.logs import fields
-from sfu.signalling import messages
+from sfu.signalling import messages, whip_values
 from sfu.signalling.histogram import Tally
-from sfu.signalling.session import Session
+from sfu.signalling.session_index import AnySession
 
 log = logging.getLogger("stentor.session")
 
@@ -32,68 +32,76 @@ class Journal:
 
     def __init__(self) -> None:
         self._until = {"answer": Tally(JOIN_BOUNDS_S), "media": Tally(JOIN_BOUNDS_S)}
-        self._waiting: dict[Session, set[str]] = {}  # joined, and these milestones are still ahead
+        self._waiting: dict[AnySession, set[str]] = {}  # joined, and these milestones are still ahead
         self.connections: Counter[str] = Counter()  # peer connections by what became of them
 
     def joins(self) -> dict[str, Histogram]:
         """Time from the `join` message to the first answer, and to the first connection, by milestone."""
         return {milestone: tally.value() for milestone, tally in self._until.items()}
 
-    def said(self, session: Session, message: messages.FromServer, now: float) -> None:
+    def said(self, session: AnySession, message: messages.FromServer, now: float) -> None:
         """The session's client is told this."""
         note = _NOTES.get(type(message))
         if note is not None:
             note(self, session, message, now)
 
-    def connected(self, session: Session, now: float) -> None:
+    def replied(self, session: AnySession, outcome: whip_values.Outcome, now: float) -> None:
+        """A request of WHIP or WHEP has this outcome. The first one is join and answer in one."""
+        if isinstance(outcome, whip_values.Opened):
+            self._joined(session, outcome, now)
+            self._answered(session, outcome, now)
+        elif isinstance(outcome, whip_values.Restarted):
+            self._answered(session, outcome, now)
+
+    def connected(self, session: AnySession, now: float) -> None:
         """ICE and DTLS are done: media can flow."""
         self.connections["connected"] += 1
         self._reach(session, "media", now)
         log.info("connected", extra=fields(**_numbers(session), since_join_ms=_since_join_ms(session, now)))
 
-    def over(self, session: Session) -> None:
+    def over(self, session: AnySession) -> None:
         """The session has ended; a second call is harmless."""
         self._waiting.pop(session, None)
         if session.room is not None:
             log.info("session over", extra=fields(**_numbers(session)))
 
-    def _joined(self, session: Session, message: messages.Joined, now: float) -> None:
+    def _joined(self, session: AnySession, told: messages.Joined | whip_values.Opened, now: float) -> None:
         resumed = session in self._waiting
         if not resumed:
             self._waiting[session] = set(self._until)
         log.info("resumed" if resumed else "joined", extra=fields(**_numbers(session)))
 
-    def _answered(self, session: Session, message: messages.Answer, now: float) -> None:
+    def _answered(self, session: AnySession, told: messages.Answer | whip_values.Outcome, now: float) -> None:
         self._reach(session, "answer", now)
         log.info("answered", extra=fields(**_numbers(session), since_join_ms=_since_join_ms(session, now)))
 
-    def _ended(self, session: Session, message: messages.Ended, now: float) -> None:
+    def _ended(self, session: AnySession, message: messages.Ended, now: float) -> None:
         log.info("ended", extra=fields(**_numbers(session), reason=message.reason))
 
-    def _refused(self, session: Session, message: messages.Error, now: float) -> None:
+    def _refused(self, session: AnySession, message: messages.Error, now: float) -> None:
         if message.code == errors.MediaFailed.code:
             self.connections["failed"] += 1
         level = logging.WARNING if message.code in TELLING else logging.DEBUG
         log.log(level, "error told", extra=fields(**_numbers(session), code=message.code))
 
-    def _reach(self, session: Session, milestone: str, now: float) -> None:
+    def _reach(self, session: AnySession, milestone: str, now: float) -> None:
         ahead = self._waiting.get(session, set())
         if milestone in ahead:
             ahead.remove(milestone)
             self._until[milestone].add(now - session.joined_at)
 
 
-def _numbers(session: Session) -> dict[str, int]:
+def _numbers(session: AnySession) -> dict[str, int]:
     """Who, without a name."""
     room = session.room.number if session.room is not None else 0
     return {"session": session.number, "peer": session.peer, "room": room}
 
 
-def _since_join_ms(session: Session, now: float) -> int:
+def _since_join_ms(session: AnySession, now: float) -> int:
     return round((now - session.joined_at) * 1000)
 
 
-_NOTES: Mapping[type, Callable[[Journal, Session, Any, float], None]] = {
+_NOTES: Mapping[type, Callable[[Journal, AnySession, Any, float], None]] = {
     messages.Joined: Journal._joined,
     messages.Answer: Journal._answered,
     messages.Ended: Journal._ended,

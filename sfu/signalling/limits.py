@@ -1,6 +1,13 @@
-"""A token bucket. Pure: time is an argument."""
+"""Token buckets, one and by address. Pure: time is an argument."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+
+from sfu.errors import RateLimited
+
+# Addresses whose requests are counted. With more, the one not seen longest starts from new.
+VISITORS_MAX = 10_000
 
 
 class TokenBucket:
@@ -20,3 +27,24 @@ class TokenBucket:
             self._left -= amount
             return 0.0
         return (amount - self._left) / self._rate_per_s
+
+
+class Visitors:
+    """One token bucket for each address; whoever uses up his own hears RateLimited."""
+
+    def __init__(self, rate_per_s: float, burst: float, what: str) -> None:
+        """`what` is counted, as the refused are told: "requests"."""
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._what = what
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, address: str, amount: float, now: float) -> None:
+        """Raises RateLimited, with the time after which it would pass."""
+        bucket = self._buckets.pop(address, None) or TokenBucket(self._rate_per_s, self._burst, now)
+        self._buckets[address] = bucket
+        if len(self._buckets) > VISITORS_MAX:
+            self._buckets.popitem(last=False)
+        wait_s = bucket.take(amount, now)
+        if wait_s > 0:
+            raise RateLimited(f"too many {self._what} from this address", retry_after_s=wait_s)

@@ -17,6 +17,7 @@ from sfu import __version__, channel
 from sfu.errors import all_codes
 from sfu.signalling.backend import NodeSnapshot
 from sfu.signalling.histogram import added
+from sfu.signalling.whip_values import Protocol
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Counters of the workers that have a metric of their own above.
@@ -70,11 +71,22 @@ class _Snapshot:
     def _sessions(self) -> Iterator[Metric]:
         node = self._snapshot
         sessions = GaugeMetricFamily(
-            "stentor_sessions", "Sessions: connected by a WebSocket, or waiting to be resumed.", labels=["state"]
+            "stentor_sessions",
+            "Sessions: connected by a WebSocket, waiting to be resumed, or of WHIP or WHEP.",
+            labels=["state"],
         )
         sessions.add_metric(["connected"], node.sockets)
-        sessions.add_metric(["waiting"], max(0, node.sessions - node.sockets))
+        others = sum(node.without_sockets.values())
+        sessions.add_metric(["waiting"], max(0, node.sessions - node.sockets - others))
+        for protocol in Protocol:
+            sessions.add_metric([protocol.value], node.without_sockets.get(protocol.value, 0))
         yield sessions
+        requests = CounterMetricFamily(
+            "stentor_whip_requests", "Requests of WHIP and WHEP.", labels=["protocol", "method", "status"]
+        )
+        for (protocol_name, method, status), count in sorted(node.requests.items()):
+            requests.add_metric([protocol_name, method, str(status)], count)
+        yield requests
         peers = CounterMetricFamily("stentor_peer_connections", "What became of peer connections.", labels=["result"])
         for result in ("connected", "failed"):
             peers.add_metric([result], node.connections.get(result, 0))

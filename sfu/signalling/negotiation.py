@@ -123,7 +123,12 @@ class Negotiation:
 
         Raises BadOffer, with nothing changed; the reason is meant for the developer of the client.
         """
-        session = parse(sdp)
+        return self.propose(parse(sdp), sources, pairs)
+
+    def propose(
+        self, session: sdp.SessionDescription, sources: Mapping[str, str], pairs: Iterable[tuple[str, str]]
+    ) -> Proposal:
+        """As `offer`, for an offer that has been read."""
         live = offer_rules.live_sections(session)
         published = offer_rules.sources_by_mid(session, live, sources, self._state.sources)
         sections = {section.mid or "": self._section(section, section.mid in published) for section in live}

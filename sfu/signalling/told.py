@@ -10,6 +10,7 @@ import msgspec
 from sfu import errors
 from sfu import room_values as values
 from sfu.contract import Grant
+from sfu.room import Room
 from sfu.signalling import messages
 
 _SOURCES: Mapping[str, messages.Source] = {
@@ -76,6 +77,17 @@ def slot_view(view: messages.SlotView) -> values.SlotView:
     """What a client wishes for a slot, as the room takes it."""
     show = (view.show.participant, view.show.source) if isinstance(view.show, messages.Target) else view.show
     return values.SlotView(view.mid, show, view.max_height, view.max_fps, view.priority)
+
+
+def hearers(room: Room, event: values.Event) -> Iterable[str]:
+    """The participants who are told of an event of their room."""
+    match event:
+        case values.Told(to=str(to)):
+            return (to,)
+        case values.ParticipantJoined(participant=joined):
+            # His own snapshot is not older than this event.
+            return (one for one in room.participants() if one != joined)
+    return room.participants()
 
 
 def message_of(event: values.Event) -> messages.FromServer:

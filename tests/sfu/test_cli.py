@@ -28,6 +28,13 @@ def test_a_token_holds_what_was_asked(key_file: str, capsys: pytest.CaptureFixtu
     assert (grant.room, grant.name, grant.publish, grant.moderate) == ("r", "Ada", ("microphone",), True)
 
 
+def test_a_token_for_a_player_allows_to_publish_nothing(key_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["token", "--room", "r", "--name", "Wall", "--publish", "", "--tokens-key-file", key_file]
+    assert main(arguments) == 0
+    grant = verify(capsys.readouterr().out.strip(), token_key(build({"tokens": {"key_file": key_file}})), time.time())
+    assert grant.publish == ()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

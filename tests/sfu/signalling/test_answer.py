@@ -8,7 +8,7 @@ import pytest
 
 from sfu import channel
 from sfu.errors import Internal
-from sfu.signalling import sdp
+from sfu.signalling import answer, sdp
 from tests.offers import (
     CANDIDATES,
     FEEDBACK,
@@ -126,3 +126,17 @@ def test_an_application_section_is_answered_with_port_0() -> None:
     answer = answered(propose(negotiation(), session(audio("0"), application)))
     assert (answer.media[1].port, answer.media[1].mid, answer.media[1].formats) == (0, "1", ("webrtc-datachannel",))
     assert answer.groups == (("BUNDLE", ("0",)),)
+
+
+def test_spelled_out_ice_and_dtls_stand_in_every_accepted_section_and_nothing_else_is_new() -> None:
+    refused = replace(video("2"), codecs=video("2").codecs[:1], formats=("102",))
+    plan = propose(negotiation(), session(audio("0", "sendonly"), video("1", "sendonly"), refused)).plan
+    short, long = (write(plan, FINGERPRINT, CANDIDATES, 500) for write in (answer.write, answer.write_spelled_out))
+    repeated = {line for line in short.split("\r\n") if line.startswith(("a=ice-", "a=fingerprint", "a=setup"))}
+    repeated.remove("a=ice-lite")
+    first, sound, picture, rejected = long.split("m=")
+    assert all(line in section for line in repeated for section in (first, sound, picture))
+    assert len(repeated) == 4 and not any(line in rejected for line in repeated)
+    head, *sections = short.split("m=")
+    told = [[line for line in part.split("\r\n") if line not in repeated] for part in (sound, picture, rejected)]
+    assert first == head and told == [part.split("\r\n") for part in sections]

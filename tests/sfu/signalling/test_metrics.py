@@ -21,7 +21,8 @@ JOINS = {name: channel.Histogram((0.1, 1.0), (3, 1, 1), 4.5) for name in ("answe
 
 def page(*workers: WorkerSnapshot, **changes: object) -> str:
     values: dict[str, object] = {
-        "rooms": 2, "participants": 5, "largest_room": 3, "sockets": 4, "sessions": 6, "joins": JOINS,
+        "rooms": 2, "participants": 5, "largest_room": 3, "sockets": 4, "sessions": 9, "joins": JOINS,
+        "without_sockets": {"whep": 3}, "requests": {("whep", "POST", 201): 5},
         "connections": {"connected": 7}, "process": COUNTERS.process, "messages": {"join": 5},
         "errors": {"bad_message": 2}, "loop_lag_s": 0.1, "workers": workers, **changes,
     }  # fmt: skip
@@ -37,6 +38,17 @@ def test_every_metric_stands_in_the_operations_page_with_its_type_and_labels_and
         made[family.name + ("_total" if family.type == "counter" else "")] = (family.type, labels)
     rows = re.findall(r"^\| `(stentor_\w+)` \| (\w+) \| (.*?) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert made == {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def test_sessions_of_whip_and_whep_do_not_wait_to_be_resumed() -> None:
+    lines = page().splitlines()
+    assert [line for line in lines if line.startswith("stentor_sessions")] == [
+        'stentor_sessions{state="connected"} 4.0',
+        'stentor_sessions{state="waiting"} 2.0',
+        'stentor_sessions{state="whip"} 0.0',
+        'stentor_sessions{state="whep"} 3.0',
+    ]
+    assert 'stentor_whip_requests_total{method="POST",protocol="whep",status="201"} 5.0' in lines
 
 
 def test_a_histogram_is_cumulative_and_ends_with_all() -> None:
