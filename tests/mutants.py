@@ -1,0 +1,179 @@
+"""Mutants of recorded datagrams: seeded, without end. Most are sealed anew, so that they get behind the tag."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sfu.routing.kernel.srtp import Session
+from sfu.routing.tables import PACKET_BYTES, STREAMS_PER_PEER
+from tests.captures import Recorded, is_media, opened
+
+# Bytes that length, count and flag fields fear most.
+EXTREMES = (0x00, 0x01, 0x0F, 0x1F, 0x7F, 0x80, 0x90, 0xBF, 0xC0, 0xFE, 0xFF)
+# What the tag and the SRTCP index add; a sealed mutant must still fit the kernel's buffer.
+SEALED_MAX = PACKET_BYTES - 36
+REMEMBERED = 64
+
+Mutation = Callable[[bytearray, bytes, random.Random], bytearray]
+
+
+def flip(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    """One to eight bits, half of the time in the first 24 bytes."""
+    for _ in range(chance.randrange(1, 9)):
+        reach = min(24, len(octets)) if chance.random() < 0.5 else len(octets)
+        octets[int(chance.random() * reach)] ^= 1 << chance.randrange(8)
+    return octets
+
+
+def truncate(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    return octets[: chance.randrange(len(octets) + 1)]
+
+
+def extend(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    return octets + chance.randbytes(chance.randrange(1, 400))
+
+
+def exaggerate(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    """A header field at an extreme: one, two or four bytes."""
+    at = chance.randrange(min(32, len(octets)))
+    for step in range(chance.choice((1, 2, 4))):
+        if at + step < len(octets):
+            octets[at + step] = chance.choice(EXTREMES)
+    return octets
+
+
+def splice(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    """The head of one and the tail of another."""
+    return octets[: chance.randrange(len(octets) + 1)] + other[chance.randrange(len(other) + 1) :]
+
+
+def lie(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    """The lengths and counts of RTP and RTCP: CSRCs or blocks, extension words, element length, padding, RTCP words."""
+    place = chance.randrange(5)
+    if place == 0 and octets:
+        octets[0] = octets[0] & 0xE0 | chance.randrange(32)
+    elif place == 1 and len(octets) >= 16:
+        octets[0] |= 0x10
+        words = chance.choice((0, 1, 3, 90, 400, 0xFFFF))
+        octets[12:16] = chance.choice((b"\xbe\xde", b"\x10\x00")) + words.to_bytes(2, "big")
+    elif place == 2 and len(octets) >= 17:
+        octets[16] = octets[16] & 0xF0 | chance.randrange(16)
+    elif place == 3 and octets:
+        octets[0] |= 0x20
+        octets[-1] = chance.choice(EXTREMES)
+    elif len(octets) >= 4:
+        octets[2:4] = chance.choice((0, 1, 2, 0x00FF, 0x7FFF, 0xFFFF)).to_bytes(2, "big")
+    return octets
+
+
+def keep(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    """As it was: mutants shall meet a stream that runs."""
+    return octets
+
+
+MUTATIONS: tuple[Mutation, ...] = (flip, truncate, extend, exaggerate, splice, lie, lie, keep, keep)
+
+
+class Participant:
+    """Datagrams of one who has passed every door: what `recorded` sent, mutated, under the keys of `session`."""
+
+    def __init__(
+        self, recorded: Recorded, session: Session, ice: tuple[str, bytes], foreign: Sequence[int], chance: random.Random
+    ) -> None:
+        """`ice`: the server's ufrag and password for this peer. `foreign`: SSRCs of others, to be stolen."""
+        self._plain = opened(recorded)
+        self._raw = recorded.datagrams
+        self._strange = [datagram for datagram in recorded.datagrams if not is_media(datagram)]
+        self._checks = [datagram for datagram in self._strange if datagram[0] < 4]
+        self._session = session
+        self._ice = ice
+        self._foreign = tuple(foreign)
+        self._chance = chance
+        self._highest: dict[int, int] = {}  # of each SSRC that the server knows: the highest index, as it knows it
+        self._next: dict[int, int] = {}
+        self._sent: deque[bytes] = deque(maxlen=REMEMBERED)
+
+    def next(self) -> bytes:
+        """One more."""
+        roll = self._chance.random()
+        if roll < 0.80:
+            made = self._sealed()
+        elif roll < 0.85 and self._sent:
+            return self._chance.choice(self._sent)
+        elif roll < 0.87:
+            made = self.check()
+        elif roll < 0.88:
+            made = self._mutated(self._chance.choice(self._strange))
+        elif roll < 0.94:
+            made = self._mutated(self._chance.choice(self._raw))
+        else:
+            made = self._mutated(self._sealed() or b"\x80")
+        self._sent.append(made)
+        return made
+
+    def check(self) -> bytes:
+        """A binding request of the browser's with mutated attributes, signed anew (RFC 8489 14.5, 14.7)."""
+        recorded = self._chance.choice(self._checks)
+        ufrag, password = self._ice
+        name = f"{ufrag}:theirs".encode()
+        attributes = b"\x00\x06" + len(name).to_bytes(2, "big") + name + bytes(-len(name) % 4)
+        rest, at = b"", 20
+        while at + 4 <= len(recorded):
+            kind, size = int.from_bytes(recorded[at : at + 2], "big"), int.from_bytes(recorded[at + 2 : at + 4], "big")
+            end = at + 4 + size + -size % 4
+            rest += recorded[at:end] if kind not in (0x0006, 0x0008, 0x8028) else b""
+            at = end
+        attributes += rest if self._chance.random() < 0.3 else self._mutated(rest)
+        attributes = attributes[: len(attributes) & ~3]
+        transaction = b"\x21\x12\xa4\x42" + self._chance.randbytes(12)
+        signed = b"\x00\x01" + (len(attributes) + 24).to_bytes(2, "big") + transaction + attributes
+        integrity = b"\x00\x08\x00\x14" + hmac.digest(password, signed, hashlib.sha1)
+        whole = b"\x00\x01" + (len(attributes) + 32).to_bytes(2, "big") + signed[4:] + integrity
+        return whole + b"\x80\x28\x00\x04" + (zlib.crc32(whole) ^ 0x5354554E).to_bytes(4, "big")
+
+    def _mutated(self, octets: bytes) -> bytes:
+        if not octets:
+            return octets
+        other = self._chance.choice(self._raw)
+        return bytes(self._chance.choice(MUTATIONS)(bytearray(octets), other, self._chance))
+
+    def _sealed(self) -> bytes:
+        """A mutant of a packet in clear, sealed; left as it is where it cannot be sealed."""
+        chance = self._chance
+        base = chance.choice(self._plain)
+        octets = bytearray(base.plain)
+        if chance.random() < 0.06 and self._foreign:
+            at = 8 if not base.rtcp or chance.random() < 0.5 else 4
+            octets[at : at + 4] = chance.choice(self._foreign).to_bytes(4, "big")
+        elif not base.rtcp:
+            self._resequence(octets)
+        other = chance.choice(self._plain).plain
+        made = bytes(chance.choice(MUTATIONS)(octets, other, chance)[:SEALED_MAX])
+        try:
+            return self._session.seal_rtcp(made) if base.rtcp else self._session.seal_rtp(made, self._index(made))
+        except ValueError:
+            return made
+
+    def _resequence(self, octets: bytearray) -> None:
+        """The next number of its stream, now and then after a gap: recorded ones would soon be too old."""
+        ssrc = int.from_bytes(octets[8:12], "big")
+        number = self._next.get(ssrc, int.from_bytes(octets[2:4], "big"))
+        self._next[ssrc] = number + (1 if self._chance.random() < 0.97 else self._chance.randrange(2, 60))
+        octets[2:4] = (number & 0xFFFF).to_bytes(2, "big")
+
+    def _index(self, octets: bytes) -> int:
+        """The index under which the server will open it (RFC 3711 3.3.1), as far as that can be foretold."""
+        ssrc, sequence = int.from_bytes(octets[8:12], "big"), int.from_bytes(octets[2:4], "big")
+        before = self._highest.get(ssrc)
+        if before is None:
+            index = sequence
+        else:
+            index = before + (sequence - before + 0x8000) % 0x10000 - 0x8000
+        if before is not None or len(self._highest) < STREAMS_PER_PEER:
+            self._highest[ssrc] = max(index, before or 0)
+        return max(0, index)
