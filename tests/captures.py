@@ -47,7 +47,7 @@ SECONDS = 6.0
 # frame mends.
 LOST_ONE_IN = 30
 OUTAGE_EVERY, OUTAGE_PACKETS = 800, 100
-# Of one peer are kept, the earliest first: so many of each SSRC, and so many of each kind of RTCP and of everything else.
+# Of one peer are kept, the earliest first: so many of each SSRC, and of each kind of RTCP and of everything else.
 RTP_MAX = 60
 OTHERS_MAX = 40
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sfu.routing.kernel.srtp import Session
 from sfu.routing.tables import PACKET_BYTES, STREAMS_PER_PEER
-from tests.captures import Recorded, is_media, opened
+from tests.captures import Recorded, is_media, is_rtcp, opened
 
 # Bytes that length, count and flag fields fear most.
 EXTREMES = (0x00, 0x01, 0x0F, 0x1F, 0x7F, 0x80, 0x90, 0xBF, 0xC0, 0xFE, 0xFF)
@@ -83,23 +83,39 @@ class Participant:
     """Datagrams of one who has passed every door: what `recorded` sent, mutated, under the keys of `session`."""
 
     def __init__(
-        self, recorded: Recorded, session: Session, ice: tuple[str, bytes], foreign: Sequence[int], chance: random.Random
+        self,
+        recorded: Recorded,
+        session: Session,
+        ice: tuple[str, bytes],
+        foreign: Sequence[int],
+        chance: random.Random,
     ) -> None:
         """`ice`: the server's ufrag and password for this peer. `foreign`: SSRCs of others, to be stolen."""
         self._plain = opened(recorded)
         self._raw = recorded.datagrams
         self._strange = [datagram for datagram in recorded.datagrams if not is_media(datagram)]
         self._checks = [datagram for datagram in self._strange if datagram[0] < 4]
+        self._flights = [datagram for datagram in self._strange if datagram[0] >= 4]
         self._session = session
         self._ice = ice
         self._foreign = tuple(foreign)
         self._chance = chance
         self._highest: dict[int, int] = {}  # of each SSRC that the server knows: the highest index, as it knows it
-        self._next: dict[int, int] = {}
+        self._heard: dict[int, int] = {}  # the newest number that the server sent, by SSRC
+        self._repairs = _repaired_ssrcs(recorded, [each.plain for each in self._plain if not each.rtcp])
         self._sent: deque[bytes] = deque(maxlen=REMEMBERED)
+        firsts = {each.plain[8:12]: each for each in reversed(self._plain) if not each.rtcp}
+        self._waiting = [self._seal(bytearray(each.plain), rtcp=False) for each in firsts.values()]
+
+    def hear(self, datagram: bytes) -> None:
+        """What the server sent, so that a NACK can name it."""
+        if is_media(datagram) and not is_rtcp(datagram):
+            self._heard[int.from_bytes(datagram[8:12], "big")] = int.from_bytes(datagram[2:4], "big")
 
     def next(self) -> bytes:
-        """One more."""
+        """One more. The first ones are unhurt and make each of its streams known."""
+        if self._waiting:
+            return self._waiting.pop()
         roll = self._chance.random()
         if roll < 0.80:
             made = self._sealed()
@@ -110,11 +126,19 @@ class Participant:
         elif roll < 0.88:
             made = self._mutated(self._chance.choice(self._strange))
         elif roll < 0.94:
-            made = self._mutated(self._chance.choice(self._raw))
+            made = self.raw()
         else:
             made = self._mutated(self._sealed() or b"\x80")
         self._sent.append(made)
         return made
+
+    def raw(self) -> bytes:
+        """A mutant of what was on the wire: whatever holds a tag now holds a wrong one."""
+        return self._mutated(self._chance.choice(self._raw))
+
+    def handshake(self) -> bytes:
+        """A mutant of a DTLS datagram."""
+        return self._mutated(self._chance.choice(self._flights))
 
     def check(self) -> bytes:
         """A binding request of the browser's with mutated attributes, signed anew (RFC 8489 14.5, 14.7)."""
@@ -150,30 +174,65 @@ class Participant:
         if chance.random() < 0.06 and self._foreign:
             at = 8 if not base.rtcp or chance.random() < 0.5 else 4
             octets[at : at + 4] = chance.choice(self._foreign).to_bytes(4, "big")
-        elif not base.rtcp:
+        elif base.rtcp:
+            self._ask_for_newest(octets)
+        else:
             self._resequence(octets)
         other = chance.choice(self._plain).plain
-        made = bytes(chance.choice(MUTATIONS)(octets, other, chance)[:SEALED_MAX])
+        return self._seal(chance.choice(MUTATIONS)(octets, other, chance), rtcp=base.rtcp)
+
+    def _seal(self, octets: bytearray, *, rtcp: bool) -> bytes:
+        made = bytes(octets[:SEALED_MAX])
         try:
-            return self._session.seal_rtcp(made) if base.rtcp else self._session.seal_rtp(made, self._index(made))
+            return self._session.seal_rtcp(made) if rtcp else self._session.seal_rtp(made, self._index(made))
         except ValueError:
             return made
 
     def _resequence(self, octets: bytearray) -> None:
         """The next number of its stream, now and then after a gap: recorded ones would soon be too old."""
-        ssrc = int.from_bytes(octets[8:12], "big")
-        number = self._next.get(ssrc, int.from_bytes(octets[2:4], "big"))
-        self._next[ssrc] = number + (1 if self._chance.random() < 0.97 else self._chance.randrange(2, 60))
+        ssrc, chance = int.from_bytes(octets[8:12], "big"), self._chance
+        number = self._highest.get(ssrc, int.from_bytes(octets[2:4], "big"))
+        number += 1 if chance.random() < 0.97 else chance.randrange(-40, 60)
         octets[2:4] = (number & 0xFFFF).to_bytes(2, "big")
+        repaired = self._highest.get(self._repairs.get(ssrc, 0))
+        if repaired is not None:
+            at = _payload_at(octets)
+            octets[at : at + 2] = ((repaired - chance.randrange(30)) & 0xFFFF).to_bytes(2, "big")
+
+    def _ask_for_newest(self, octets: bytearray) -> None:
+        """The NACKs (RFC 4585 6.2.1) ask for what was sent just now: what was recorded is not there any longer."""
+        at = 0
+        while at + 16 <= len(octets):
+            heard = self._heard.get(int.from_bytes(octets[at + 8 : at + 12], "big"))
+            if octets[at + 1] == 205 and octets[at] & 31 == 1 and heard is not None:
+                octets[at + 12 : at + 14] = ((heard - self._chance.randrange(20)) & 0xFFFF).to_bytes(2, "big")
+            at += 4 + 4 * int.from_bytes(octets[at + 2 : at + 4], "big")
 
     def _index(self, octets: bytes) -> int:
         """The index under which the server will open it (RFC 3711 3.3.1), as far as that can be foretold."""
         ssrc, sequence = int.from_bytes(octets[8:12], "big"), int.from_bytes(octets[2:4], "big")
         before = self._highest.get(ssrc)
-        if before is None:
-            index = sequence
-        else:
-            index = before + (sequence - before + 0x8000) % 0x10000 - 0x8000
+        index = sequence if before is None else before + (sequence - before + 0x8000) % 0x10000 - 0x8000
         if before is not None or len(self._highest) < STREAMS_PER_PEER:
             self._highest[ssrc] = max(index, before or 0)
         return max(0, index)
+
+
+def _payload_at(octets: bytes | bytearray) -> int:
+    """Where the payload of a recorded RTP packet begins (RFC 3550 5.1, 5.3.1)."""
+    at = 12 + 4 * (octets[0] & 15)
+    return at + 4 + 4 * int.from_bytes(octets[at + 2 : at + 4], "big") if octets[0] & 0x10 else at
+
+
+def _repaired_ssrcs(recorded: Recorded, plain: Sequence[bytes]) -> dict[int, int]:
+    """RTX SSRC -> the SSRC whose recorded numbers are nearest to those that it repeats (RFC 4588 4)."""
+    types = {track.rtx_payload_type for track in recorded.description.tracks if track.rtx_payload_type}
+    media = [one for one in plain if one[1] & 127 not in types]
+    numbers = {int.from_bytes(one[8:12], "big"): int.from_bytes(one[2:4], "big") for one in media}
+    found = {}
+    for one in plain:
+        at = _payload_at(one)
+        if one[1] & 127 in types and len(one) - (one[-1] if one[0] & 0x20 else 0) >= at + 2:
+            repeated = int.from_bytes(one[at : at + 2], "big")
+            found[int.from_bytes(one[8:12], "big")] = min(numbers, key=lambda ssrc: abs(numbers[ssrc] - repeated))
+    return found

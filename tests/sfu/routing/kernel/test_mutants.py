@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from sfu import channel
-from sfu.routing import tables
 from sfu.routing.commands import Commands
 from sfu.routing.kernel.step import Kernel
 from sfu.routing.router import Router
@@ -22,7 +22,14 @@ from tests.mutants import Participant
 pytestmark = pytest.mark.asan
 
 MUTANTS = 20_000
+CALLS = 10
 BURST = 20
+# Some of each door on the way in, or the mutants do not get where they should.
+REACHED = (
+    Arrival.FORWARDED, Arrival.RTX_RECOVERED, Arrival.RTCP_READ, Arrival.RTCP_BAD, Arrival.REPLAYED, Arrival.DUPLICATE,
+    Arrival.SRTP_BAD_TAG, Arrival.SRTCP_BAD_TAG, Arrival.UNBOUND, Arrival.STREAMS_FULL, Arrival.MALFORMED,
+    Arrival.TOO_OLD, Arrival.STUN_ANSWERED, Arrival.STUN_BAD, Arrival.HANDED_UP, Arrival.UNKNOWN_KIND, Arrival.EMPTY,
+)  # fmt: skip
 # What a packet that was kept in a ring ends as; each picture's layer below has exactly one route.
 KEPT = (Arrival.FORWARDED, Arrival.RTX_RECOVERED, Arrival.PADDING)
 # What no (packet, route) pair ends as.
@@ -85,8 +92,9 @@ class Call:
             self.ends[number].socket.sendto(self.people[number].next(), self.server.getsockname())
             self.sent += 1
         self.step(chance.choice((100, 5_000, 40_000)))
-        for end in self.ends:
-            end.datagrams()
+        for end, person in zip(self.ends, self.people, strict=True):
+            for datagram in end.datagrams():
+                person.hear(datagram)
 
     def close(self) -> None:
         self.server.close()
@@ -97,37 +105,33 @@ class Call:
 CAPTURES = load()
 
 
-@pytest.fixture(params=sorted({recorded.browser for recorded in CAPTURES}))
-def call(request: pytest.FixtureRequest) -> Iterator[Call]:
-    ours = [recorded for recorded in CAPTURES if recorded.browser == request.param]
+def named(counts: np.ndarray[Any, Any], kind: type[Arrival] | type[Departure]) -> dict[str, int]:
+    return {member.name: int(counts[member]) for member in kind if counts[member]}
+
+
+@pytest.mark.parametrize("browser", sorted({recorded.browser.split("/")[0] for recorded in CAPTURES}))
+def test_every_mutant_has_one_verdict_and_no_kept_one_two_departures(browser: str) -> None:
+    ours = [recorded for recorded in CAPTURES if recorded.browser.startswith(browser)]
     (publisher,) = [recorded for recorded in ours if recorded.description.tracks]
     (viewer,) = [recorded for recorded in ours if recorded.description.slots]
-    made = Call(publisher, viewer, seed=7)
-    yield made
-    made.close()
-
-
-def named(counts: Mapping[int, int] | object, kind: type[Arrival] | type[Departure]) -> dict[str, int]:
-    return {member.name: int(counts[member]) for member in kind if counts[member]}  # type: ignore[index]
-
-
-def test_every_mutant_has_one_verdict_and_every_kept_one_one_departure(call: Call) -> None:
-    chance = random.Random(8)
-    while call.sent < MUTANTS:
-        call.burst(chance)
-    arrays = call.kernel.arrays
-    arrived, departed, counters = arrays["arrived"], arrays["departed"], arrays["counters"]
+    arrived, departed = np.zeros(len(Arrival), np.uint64), np.zeros(len(Departure), np.uint64)
+    for seed in range(CALLS):  # a stream whose numbers a mutant threw far ahead is too old for ever after
+        call, chance = Call(publisher, viewer, seed), random.Random(seed)
+        while call.sent < MUTANTS // CALLS:
+            call.burst(chance)
+        arrays = call.kernel.arrays
+        seen = named(arrays["arrived"], Arrival), named(arrays["departed"], Departure)
+        assert int(arrays["arrived"].sum()) == call.sent == int(arrays["counters"][Counter.RECEIVED_PACKETS]), seen
+        assert int(arrays["counters"][Counter.SOCKET_DROPS]) == 0
+        kept = sum(int(arrays["arrived"][verdict]) for verdict in KEPT)
+        pairs = sum(int(arrays["departed"][verdict]) for verdict in Departure if verdict not in NO_PAIR)
+        # What waits for a key frame is no pair yet: it ends when the slot starts, or never.
+        assert pairs <= kept, seen
+        arrived += arrays["arrived"]
+        departed += arrays["departed"]
+        call.close()
     seen = named(arrived, Arrival), named(departed, Departure)
-    assert int(arrived.sum()) == call.sent == int(counters[Counter.RECEIVED_PACKETS]), seen
-    assert int(counters[Counter.SOCKET_DROPS]) == 0
-    kept = sum(int(arrived[verdict]) for verdict in KEPT)
-    pairs = sum(int(departed[verdict]) for verdict in Departure if verdict not in NO_PAIR)
-    # What waits for a key frame is no pair yet: it ends when the slot starts.
-    assert 0 < pairs <= kept, seen
-    for verdict in (Arrival.FORWARDED, Arrival.RTX_RECOVERED, Arrival.RTCP_READ, Arrival.RTCP_BAD, Arrival.REPLAYED,
-                    Arrival.SRTP_BAD_TAG, Arrival.UNBOUND, Arrival.STREAMS_FULL, Arrival.MALFORMED,
-                    Arrival.STUN_ANSWERED, Arrival.STUN_BAD, Arrival.HANDED_UP):  # fmt: skip
-        assert int(arrived[verdict]) > 0, (verdict, seen)
+    for verdict in REACHED:
+        assert arrived[verdict] > 0, (verdict, seen)
     for departure in (Departure.SENT, Departure.RTX_SENT, Departure.NACK_TOO_OLD, Departure.RTCP_SENT):
-        assert int(departed[departure]) > 0, (departure, seen)
-    print(seen)
+        assert departed[departure] > 0, (departure, seen)
