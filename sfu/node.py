@@ -139,7 +139,7 @@ class Node:
     # -- clients (called by signalling.http) --
     def connect(self, client: Client) -> None:
         """A WebSocket was opened."""
-        session = Session(next(self._numbers), self._around, self._clock())
+        session = Session(next(self._numbers), self._around, self._clock(), client.address)
         self._sessions.attach(session, client)
 
     def receive(self, client: Client, data: str | bytes) -> None:

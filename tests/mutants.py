@@ -8,6 +8,7 @@ import random
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from sfu.routing.kernel.srtp import Session
 from sfu.routing.tables import PACKET_BYTES, STREAMS_PER_PEER
@@ -19,19 +20,30 @@ EXTREMES = (0x00, 0x01, 0x0F, 0x1F, 0x7F, 0x80, 0x90, 0xBF, 0xC0, 0xFE, 0xFF)
 SEALED_MAX = PACKET_BYTES - 36
 REMEMBERED = 64
 
+T = TypeVar("T")
 Mutation = Callable[[bytearray, bytes, random.Random], bytearray]
+
+
+def pick(chance: random.Random, among: Sequence[T]) -> T:
+    """As Random.choice, in a third of its time."""
+    return among[int(chance.random() * len(among))]
+
+
+def below(chance: random.Random, limit: int) -> int:
+    """As Random.randrange, in a third of its time."""
+    return int(chance.random() * limit)
 
 
 def flip(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
     """One to eight bits, half of the time in the first 24 bytes."""
     for _ in range(chance.randrange(1, 9)):
         reach = min(24, len(octets)) if chance.random() < 0.5 else len(octets)
-        octets[int(chance.random() * reach)] ^= 1 << chance.randrange(8)
+        octets[int(chance.random() * reach)] ^= 1 << below(chance, 8)
     return octets
 
 
 def truncate(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
-    return octets[: chance.randrange(len(octets) + 1)]
+    return octets[: below(chance, len(octets) + 1)]
 
 
 def extend(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
@@ -41,33 +53,33 @@ def extend(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
 def exaggerate(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
     """A header field at an extreme: one, two or four bytes."""
     at = chance.randrange(min(32, len(octets)))
-    for step in range(chance.choice((1, 2, 4))):
+    for step in range(pick(chance, (1, 2, 4))):
         if at + step < len(octets):
-            octets[at + step] = chance.choice(EXTREMES)
+            octets[at + step] = pick(chance, EXTREMES)
     return octets
 
 
 def splice(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
     """The head of one and the tail of another."""
-    return octets[: chance.randrange(len(octets) + 1)] + other[chance.randrange(len(other) + 1) :]
+    return octets[: below(chance, len(octets) + 1)] + other[below(chance, len(other) + 1) :]
 
 
 def lie(octets: bytearray, other: bytes, chance: random.Random) -> bytearray:
     """The lengths and counts of RTP and RTCP: CSRCs or blocks, extension words, element length, padding, RTCP words."""
-    place = chance.randrange(5)
+    place = below(chance, 5)
     if place == 0 and octets:
-        octets[0] = octets[0] & 0xE0 | chance.randrange(32)
+        octets[0] = octets[0] & 0xE0 | below(chance, 32)
     elif place == 1 and len(octets) >= 16:
         octets[0] |= 0x10
-        words = chance.choice((0, 1, 3, 90, 400, 0xFFFF))
-        octets[12:16] = chance.choice((b"\xbe\xde", b"\x10\x00")) + words.to_bytes(2, "big")
+        words = pick(chance, (0, 1, 3, 90, 400, 0xFFFF))
+        octets[12:16] = pick(chance, (b"\xbe\xde", b"\x10\x00")) + words.to_bytes(2, "big")
     elif place == 2 and len(octets) >= 17:
-        octets[16] = octets[16] & 0xF0 | chance.randrange(16)
+        octets[16] = octets[16] & 0xF0 | below(chance, 16)
     elif place == 3 and octets:
         octets[0] |= 0x20
-        octets[-1] = chance.choice(EXTREMES)
+        octets[-1] = pick(chance, EXTREMES)
     elif len(octets) >= 4:
-        octets[2:4] = chance.choice((0, 1, 2, 0x00FF, 0x7FFF, 0xFFFF)).to_bytes(2, "big")
+        octets[2:4] = pick(chance, (0, 1, 2, 0x00FF, 0x7FFF, 0xFFFF)).to_bytes(2, "big")
     return octets
 
 
@@ -120,11 +132,11 @@ class Participant:
         if roll < 0.80:
             made = self._sealed()
         elif roll < 0.85 and self._sent:
-            return self._chance.choice(self._sent)
+            return pick(self._chance, tuple(self._sent))
         elif roll < 0.87:
             made = self.check()
         elif roll < 0.88:
-            made = self._mutated(self._chance.choice(self._strange))
+            made = self._mutated(pick(self._chance, self._strange))
         elif roll < 0.94:
             made = self.raw()
         else:
@@ -134,15 +146,15 @@ class Participant:
 
     def raw(self) -> bytes:
         """A mutant of what was on the wire: whatever holds a tag now holds a wrong one."""
-        return self._mutated(self._chance.choice(self._raw))
+        return self._mutated(pick(self._chance, self._raw))
 
     def handshake(self) -> bytes:
         """A mutant of a DTLS datagram."""
-        return self._mutated(self._chance.choice(self._flights))
+        return self._mutated(pick(self._chance, self._flights))
 
     def check(self) -> bytes:
         """A binding request of the browser's with mutated attributes, signed anew (RFC 8489 14.5, 14.7)."""
-        recorded = self._chance.choice(self._checks)
+        recorded = pick(self._chance, self._checks)
         ufrag, password = self._ice
         name = f"{ufrag}:theirs".encode()
         attributes = b"\x00\x06" + len(name).to_bytes(2, "big") + name + bytes(-len(name) % 4)
@@ -163,23 +175,23 @@ class Participant:
     def _mutated(self, octets: bytes) -> bytes:
         if not octets:
             return octets
-        other = self._chance.choice(self._raw)
-        return bytes(self._chance.choice(MUTATIONS)(bytearray(octets), other, self._chance))
+        other = pick(self._chance, self._raw)
+        return bytes(pick(self._chance, MUTATIONS)(bytearray(octets), other, self._chance))
 
     def _sealed(self) -> bytes:
         """A mutant of a packet in clear, sealed; left as it is where it cannot be sealed."""
         chance = self._chance
-        base = chance.choice(self._plain)
+        base = pick(chance, self._plain)
         octets = bytearray(base.plain)
         if chance.random() < 0.06 and self._foreign:
             at = 8 if not base.rtcp or chance.random() < 0.5 else 4
-            octets[at : at + 4] = chance.choice(self._foreign).to_bytes(4, "big")
+            octets[at : at + 4] = pick(chance, self._foreign).to_bytes(4, "big")
         elif base.rtcp:
             self._ask_for_newest(octets)
         else:
             self._resequence(octets)
-        other = chance.choice(self._plain).plain
-        return self._seal(chance.choice(MUTATIONS)(octets, other, chance), rtcp=base.rtcp)
+        other = pick(chance, self._plain).plain
+        return self._seal(pick(chance, MUTATIONS)(octets, other, chance), rtcp=base.rtcp)
 
     def _seal(self, octets: bytearray, *, rtcp: bool) -> bytes:
         made = bytes(octets[:SEALED_MAX])
@@ -197,7 +209,7 @@ class Participant:
         repaired = self._highest.get(self._repairs.get(ssrc, 0))
         if repaired is not None:
             at = _payload_at(octets)
-            octets[at : at + 2] = ((repaired - chance.randrange(30)) & 0xFFFF).to_bytes(2, "big")
+            octets[at : at + 2] = ((repaired - below(chance, 30)) & 0xFFFF).to_bytes(2, "big")
 
     def _ask_for_newest(self, octets: bytearray) -> None:
         """The NACKs (RFC 4585 6.2.1) ask for what was sent just now: what was recorded is not there any longer."""
@@ -205,7 +217,7 @@ class Participant:
         while at + 16 <= len(octets):
             heard = self._heard.get(int.from_bytes(octets[at + 8 : at + 12], "big"))
             if octets[at + 1] == 205 and octets[at] & 31 == 1 and heard is not None:
-                octets[at + 12 : at + 14] = ((heard - self._chance.randrange(20)) & 0xFFFF).to_bytes(2, "big")
+                octets[at + 12 : at + 14] = ((heard - below(self._chance, 20)) & 0xFFFF).to_bytes(2, "big")
             at += 4 + 4 * int.from_bytes(octets[at + 2 : at + 4], "big")
 
     def _index(self, octets: bytes) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -29,13 +28,11 @@ from sfu.signalling import api_messages as bodies
 from sfu.signalling import openapi, told
 from sfu.signalling.backend import Backend
 from sfu.signalling.feeds import FeedEvent
-from sfu.signalling.limits import TokenBucket
+from sfu.signalling.limits import AddressBuckets
 
 # A grant or a policy is below 1 KiB.
 BODY_BYTES_MAX = 16 * 1024
 ROSTER_LIMIT_MAX = 1000
-# Addresses whose requests are counted. With more, the one not seen longest starts from new.
-VISITORS_MAX = 10_000
 # A proxy closes a silent connection after about a minute.
 KEEP_ALIVE_S = 15.0
 # Events waiting for a follower that does not read; then its stream ends, and it comes back with Last-Event-ID.
@@ -89,7 +86,7 @@ class Api:
     def __init__(self, config: Config, backend: Backend) -> None:
         self._config = config
         self._backend = backend
-        self._visitors: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._visitors = AddressBuckets(config.api.requests_per_s, config.api.requests_burst)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -117,12 +114,8 @@ class Api:
         return problem(refused)
 
     def _count(self, address: str) -> None:
-        limits, now = self._config.api, time.monotonic()
-        bucket = self._visitors.pop(address, None) or TokenBucket(limits.requests_per_s, limits.requests_burst, now)
-        self._visitors[address] = bucket
-        if len(self._visitors) > VISITORS_MAX:
-            self._visitors.popitem(last=False)
-        wait_s = bucket.take(1, now)
+        now = time.monotonic()
+        wait_s = self._visitors.at(address, now).take(1, now)
         if wait_s > 0:
             raise errors.RateLimited("too many requests from this address", retry_after_s=wait_s)
 

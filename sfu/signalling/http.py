@@ -58,6 +58,7 @@ class WebSocketClient:
     """backend.Client over one WebSocket, with a bounded queue."""
 
     def __init__(self, websocket: WebSocket, *, messages_max: int, bytes_max: int) -> None:
+        self.address = websocket.client.host if websocket.client else ""
         self.reached = _host_only(websocket.headers.get("host", ""))
         self._websocket = websocket
         self._messages_max = messages_max

@@ -1,6 +1,11 @@
-"""A token bucket. Pure: time is an argument."""
+"""Token buckets, alone and one for each address. Pure: time is an argument."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+
+# Addresses that are remembered. With more, the one not seen longest starts from new.
+ADDRESSES_MAX = 10_000
 
 
 class TokenBucket:
@@ -20,3 +25,24 @@ class TokenBucket:
             self._left -= amount
             return 0.0
         return (amount - self._left) / self._rate_per_s
+
+    def give_back(self, amount: float) -> None:
+        """What was taken shall not count."""
+        self._left = min(self._burst, self._left + amount)
+
+
+class AddressBuckets:
+    """A bucket for each address."""
+
+    def __init__(self, rate_per_s: float, burst: float) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def at(self, address: str, now: float) -> TokenBucket:
+        """The bucket of an address, which has been seen now."""
+        bucket = self._buckets.pop(address, None) or TokenBucket(self._rate_per_s, self._burst, now)
+        self._buckets[address] = bucket
+        if len(self._buckets) > ADDRESSES_MAX:
+            self._buckets.popitem(last=False)
+        return bucket

@@ -67,9 +67,9 @@ class _Pending:
 
 
 class Session:
-    """See the table above. `number` tells sessions apart in the log."""
+    """See the table above. `number` tells sessions apart in the log; `address` is the client's."""
 
-    def __init__(self, number: int, surroundings: Surroundings, now: float) -> None:
+    def __init__(self, number: int, surroundings: Surroundings, now: float, address: str = "") -> None:
         limits = surroundings.config.limits
         self.number = number
         self.state = State.NEW
@@ -79,6 +79,7 @@ class Session:
         self.room: Room | None = None
         self.grant: Grant | None = None
         self._around = surroundings
+        self._address = address
         self._began_at = now
         self.joined_at = now  # the `join` that was granted
         self._socket_lost_at: float | None = None
@@ -129,7 +130,12 @@ class Session:
         return [Say(said)]
 
     def _join(self, message: messages.Join, now: float) -> list[Effect]:
+        # A check costs half a millisecond of the one loop: a storm of forged tokens would leave nobody else any.
+        failed = self._around.failed_joins.at(self._address, now)
+        if (wait_s := failed.take(1, now)) > 0:
+            raise errors.RateLimited("too many tokens from this address did not hold", retry_after_s=wait_s)
         grant = self._around.verify(message.token, message.resume is not None)
+        failed.give_back(1)
         if message.resume is not None:
             self.state = State.LEFT
             return [Resume(message.resume, message.id, grant)]

@@ -1,4 +1,4 @@
-"""Who has passed every door and misbehaves: floods of requests, SSRCs of others, goodbyes. The others see nothing of it."""
+"""Who has passed every door and then floods, steals SSRCs, says goodbye for others. Nobody else sees any of it."""
 
 from __future__ import annotations
 
