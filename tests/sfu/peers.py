@@ -163,6 +163,16 @@ class GoodStream:
     def look(self) -> None:
         self.seen += self.viewer.media()
 
+    async def came_whole(self) -> None:
+        """Every picture came, once and in order. Raises NotInTime or AssertionError."""
+
+        async def all_seen() -> bool:
+            self.look()
+            return len(self.seen) >= len(self.sent)
+
+        await eventually(all_seen, within_s=10, what="every picture of the good stream came")
+        assert self.seen == self.sent
+
 
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[Node]:
