@@ -1,4 +1,4 @@
-"""A real server with strangers at its doors, while two people see each other: floods, silence, storms, sudden ends."""
+"""Floods, silence, storms and thefts at a real server, while two people see each other and notice nothing."""
 
 from __future__ import annotations
 
@@ -10,134 +10,28 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 
-import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from benchmarks import offer
-from benchmarks.client import LightClient, Publish
-from benchmarks.impairment import Link
-from benchmarks.receiving import Slot
+from benchmarks.client import Publish
 from benchmarks.sending import THREE_LAYERS
-from benchmarks.transport import Transport, certificate
-from sfu.contract import Grant, load_key, sign
 from sfu.signalling.effects import CLOSE_TOO_MUCH, CLOSE_TOO_SLOW
 from tests.servers import Server, eventually
-from tests.sfu.transport.test_dtls import PlainPeer
+from tests.sfu.calls import (
+    GROWTH_BYTES_MAX,
+    JOIN_WITHIN_S,
+    NEIGHBOUR,
+    call,
+    grant,
+    join,
+    node_bytes,
+    opened,
+    plays,
+)
 
 pytestmark = pytest.mark.slow
-
-KEY = "a shared key of the tests, long enough"
-# Of a request and of a whole join; both take milliseconds on a machine that does nothing else.
-ANSWER_WITHIN_S = 2.0
-JOIN_WITHIN_S = 8.0
-# What the node may hold for all who flood it or do not read: a few queues of 4 MiB.
-GROWTH_BYTES_MAX = 48 << 20
-# The strangers' own addresses: a limit of an address must not be that of the people beside them.
-STRANGER, NEIGHBOUR = "127.0.0.3", "127.0.0.4"
-
-
-class Call:
-    """Somebody who sends and somebody who watches."""
-
-    def __init__(self, server: Server, publisher: LightClient, viewer: LightClient) -> None:
-        self.server = server
-        self.publisher = publisher
-        self.viewer = viewer
-        self.slowest_s = 0.0
-
-    @property
-    def slot(self) -> Slot:
-        return self.viewer.video[0]
-
-    async def ask(self) -> None:
-        """A request, and how long its answer took."""
-        began = time.monotonic()
-        await self.viewer.ask("roster", limit=1)
-        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-
-    async def unharmed(self) -> None:
-        """A second of pictures more comes, none was lost or damaged, and no request waited."""
-        await self.ask()
-        await plays(self.slot, 1)
-        for slot in self.viewer.slots.values():
-            report = slot.report()
-            assert (report.lost, report.wrong_content, report.backwards, report.broken_pictures) == (0, 0, 0, 0), report
-        assert self.slowest_s <= ANSWER_WITHIN_S
-
-
-async def plays(slot: Slot, number: int, frames: int = 25) -> None:
-    """So many frames more of this publisher come."""
-    start = sum(shown.frames for shown in slot.shown if shown.participant == number)
-
-    async def look() -> bool:
-        return sum(shown.frames for shown in slot.shown if shown.participant == number) >= start + frames
-
-    await eventually(look, within_s=20, what=f"slot {slot.mid} shows {frames} frames more of {number}")
-
-
-async def join(server: Server, token: str, **options: object) -> LightClient:
-    return await LightClient.join(f"ws://127.0.0.1:{server.http_port}/ws", token, **options)  # type: ignore[arg-type]
-
-
-@contextlib.asynccontextmanager
-async def call(*arguments: str) -> AsyncIterator[Call]:
-    async with Server("--tokens-shared-key", KEY, *arguments) as server, contextlib.AsyncExitStack() as stack:
-        people = []
-        for name, options in (("one", {"publish": Publish(1, speaking=True)}), ("two", {"video_slots": 1})):
-            people.append(await join(server, await server.token("call", name), **options))
-            stack.push_async_callback(people[-1].leave)
-        made = Call(server, *people)
-        await made.viewer.view({made.slot.mid: (made.publisher.participant, "camera")})
-        await plays(made.slot, 1)
-        yield made
-
-
-def grant(room: str, name: str, **rights: object) -> str:
-    key = load_key(KEY, key_id="stentor-1", issuer="stentor", audience="stentor-sfu")
-    now = time.time()
-    fields = {"room": room, "identity": name, "name": name, "expires_at": now + 600, **rights}
-    return sign(Grant(**fields), key, now)  # type: ignore[arg-type]
-
-
-def opened(server: Server, address: str = STRANGER, **options: object) -> connect:
-    return connect(
-        f"ws://127.0.0.1:{server.http_port}/ws",
-        subprotocols=["stentor.v1"],  # type: ignore[list-item]
-        proxy=None,
-        local_addr=(address, 0),
-        **options,  # type: ignore[arg-type]
-    )
-
-
-async def node_bytes(server: Server) -> int:
-    return psutil.Process(server.pid).memory_info().rss
-
-
-async def only_the_call_is_left(server: Server) -> None:
-    """Seats, sessions and rows of everybody else are free."""
-    wanted = {
-        "stentor_participants": 2,
-        'stentor_sessions{state="connected"}': 2,
-        'stentor_sessions{state="waiting"}': 0,
-        'stentor_rows{kind="peers",worker="0"}': 2,
-        'stentor_rows{kind="tracks",worker="0"}': 2,
-        'stentor_rows{kind="slots",worker="0"}': 1,
-    }
-
-    async def look() -> bool:
-        return {line: await server.metric(line) for line in wanted} == wanted
-
-    try:
-        await eventually(look, within_s=30, what="only the call is left", every_s=0.2)
-    except AssertionError as late:
-        raise AssertionError({line: await server.metric(line) for line in wanted}) from late
-
-
-# -- WebSockets --------------------------------------------------------------------------------------------
 
 
 async def test_those_who_flood_are_closed_with_a_code_and_the_others_wait_for_nothing() -> None:
@@ -255,116 +149,6 @@ async def listen(stranger: ClientConnection, told: Counter[str]) -> None:
     with contextlib.suppress(ConnectionClosed):
         while True:
             told[json.loads(await stranger.recv())["code"]] += 1
-
-
-# -- sudden ends -------------------------------------------------------------------------------------------
-
-
-async def mid_upgrade(server: Server, number: int) -> None:
-    plain = socket.create_connection(("127.0.0.1", server.http_port))
-    plain.sendall(b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nSec-WebSo")
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    plain.close()  # with a reset
-
-
-async def mid_join(server: Server, number: int) -> None:
-    stranger = await opened(server)
-    await stranger.send(json.dumps({"type": "join", "id": 1, "token": grant("gone", f"gone {number}")}))
-    stranger.transport.abort()
-
-
-async def mid_offer(server: Server, number: int) -> None:
-    stranger = await joined(server, number)
-    await stranger.send(offered(plain_transport(number)))
-    stranger.transport.abort()
-
-
-async def mid_dtls(server: Server, number: int) -> None:
-    """The check passed and the first datagram of the ClientHello left; then neither side of it is heard again."""
-    stranger = await joined(server, number)
-    transport = FirstHalf(number)
-    await stranger.send(offered(transport))
-    answer = offer.read(await sdp(stranger))
-    connecting = asyncio.ensure_future(transport.connect(answer.remote, answer.ufrag, answer.pwd, answer.fingerprint))
-    await asyncio.wait_for(transport.said.wait(), 10)
-    connecting.cancel()
-    transport.close()
-    stranger.transport.abort()
-
-
-def plain_transport(number: int) -> Transport:
-    return Transport(lambda octets, rtcp: None, Link(), Link(), random.Random(number))
-
-
-class FirstHalf(Transport):
-    """Says the first half of its ClientHello, and no more."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(lambda octets, rtcp: None, Link(), Link(), random.Random(number))
-        self.said = asyncio.Event()
-
-    def _handshake(self) -> None:
-        if not self.said.is_set():
-            first, *rest = PlainPeer(mtu=300, long_hello=True).receive()
-            assert rest
-            self._send(first)
-            self.said.set()
-
-
-async def joined(server: Server, number: int) -> ClientConnection:
-    stranger = await opened(server)
-    await stranger.send(json.dumps({"type": "join", "id": 1, "token": grant("gone", f"gone {number}")}))
-    assert json.loads(await stranger.recv())["type"] == "joined"
-    return stranger
-
-
-def offered(transport: Transport) -> str:
-    sections = [offer.Section("0", "video", sends=True), offer.Section("1", "video", sends=False)]
-    text = offer.write(sections, transport.ufrag, transport.pwd, certificate()[2])
-    return json.dumps({"type": "offer", "id": 2, "sdp": text, "sources": {"0": "camera"}, "pairs": []})
-
-
-async def sdp(stranger: ClientConnection) -> str:
-    while (message := json.loads(await stranger.recv()))["type"] != "answer":
-        assert message["type"] != "error", message
-    return str(message["sdp"])
-
-
-@pytest.mark.parametrize("vanish", [mid_upgrade, mid_join, mid_offer, mid_dtls])
-async def test_who_vanishes_on_the_way_in_leaves_nothing_behind(
-    vanish: Callable[[Server, int], Awaitable[None]],
-) -> None:
-    async with call("--session-resume-s", "1", "--session-gone-s", "2") as made:
-        for number in range(10):
-            await vanish(made.server, number)
-            await made.ask()
-        await only_the_call_is_left(made.server)
-        await made.unharmed()
-
-
-async def test_who_goes_silent_mid_handshake_but_keeps_his_socket_is_told_and_can_try_again() -> None:
-    async with call() as made:
-        stranger = await joined(made.server, 0)
-        half = FirstHalf(0)
-        await stranger.send(offered(half))
-        answer = offer.read(await sdp(stranger))
-        connecting = asyncio.ensure_future(half.connect(answer.remote, answer.ufrag, answer.pwd, answer.fingerprint))
-        async with asyncio.timeout(60):
-            while (message := json.loads(await stranger.recv()))["type"] != "error":
-                pass
-        assert (message["code"], "30 s" in message["reason"]) == ("media_failed", True)
-        connecting.cancel()
-        half.close()
-        again = plain_transport(1)
-        await stranger.send(offered(again))
-        answer = offer.read(await sdp(stranger))
-        await again.connect(answer.remote, answer.ufrag, answer.pwd, answer.fingerprint)
-        again.close()
-        await stranger.close()
-        await made.unharmed()
-
-
-# -- media -------------------------------------------------------------------------------------------------
 
 
 async def test_a_publisher_above_his_bitrate_is_cut_and_the_others_viewers_see_nothing_of_it() -> None:
