@@ -44,7 +44,7 @@ SAFE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-# A closing handshake with a client that does not read is given up then.
+# What is queued at the end, and then the closing handshake, with a client that does not read is given up then.
 CLOSE_WITHIN_S = 2.0
 # {room, name} of at most 64 and 128 characters.
 DEV_TOKEN_BODY_BYTES_MAX = 4096
@@ -85,6 +85,8 @@ class WebSocketClient:
         if self._close_code is None:
             self._close_code = code
             self._news.set()
+            # What is queued goes first, if he reads it; who does not would else be listened to for ever.
+            asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.stuck.set)
 
     async def write(self) -> None:
         """Send what is queued until closed; raises WebSocketDisconnect when the other side has gone."""

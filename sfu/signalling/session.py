@@ -45,8 +45,10 @@ from sfu.signalling.limits import TokenBucket
 from sfu.signalling.negotiation import Candidate, Negotiation, Proposal
 from sfu.signalling.surroundings import Surroundings
 
-# Refused messages in a row after which the socket is closed: a client that does not listen costs only.
-REFUSED_IN_A_ROW_MAX = 200
+# Refused messages at once, and a second lasting, after which the socket is closed: a client that does not listen
+# costs only. Not counted in a row: who floods at any rate has some of his messages taken.
+REFUSED_BURST = 200
+REFUSED_PER_S = 2.0
 
 
 class State(Enum):
@@ -90,7 +92,7 @@ class Session:
         self._shown: dict[str, messages.SlotState] = {}
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
         self._octets = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
-        self._refused_in_a_row = 0
+        self._refusals = TokenBucket(REFUSED_PER_S, REFUSED_BURST, now)
 
     # -- the client speaks --
     def receive(self, data: str | bytes, now: float) -> list[Effect]:
@@ -106,21 +108,18 @@ class Session:
             handler = _TRANSITIONS.get((self.state, type(message)))
             if handler is None:
                 raise _OUT_OF_PLACE[self.state](message)
-            effects = handler(self, message, now)
+            return handler(self, message, now)
         except (errors.StentorError, msgspec.MsgspecError, UnicodeError) as error:
-            return self._refuse(error, request)
-        self._refused_in_a_row = 0
-        return effects
+            return self._refuse(error, request, now)
 
     def _charge(self, size: int, now: float) -> None:
         wait_s = max(self._messages.take(1, now), self._octets.take(size, now))
         if wait_s > 0:
             raise errors.RateLimited("too many messages, or too large ones", retry_after_s=wait_s)
 
-    def _refuse(self, error: Exception, request: int | None) -> list[Effect]:
-        self._refused_in_a_row += 1
+    def _refuse(self, error: Exception, request: int | None, now: float) -> list[Effect]:
         effects = self._complain(error, request)
-        if self._refused_in_a_row > REFUSED_IN_A_ROW_MAX:
+        if self._refusals.take(1, now) > 0:
             effects.append(CloseSocket(CLOSE_TOO_MUCH))
         return effects
 

@@ -10,6 +10,7 @@ import random
 import socket
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -37,11 +38,12 @@ pytestmark = pytest.mark.slow
 async def test_those_who_flood_are_closed_with_a_code_and_the_others_wait_for_nothing() -> None:
     async def flood(server: Server, kind: int) -> int | None:
         text = json.dumps({"type": "send", "id": 1, "topic": "t", "body": "x" * 2000}) if kind % 2 else "nonsense"
-        async with opened(server) as stranger:
+        async with opened(server, max_queue=None) as stranger:
             await stranger.send(json.dumps({"type": "join", "id": 1, "token": grant(f"flood {kind}", "f")}))
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     await stranger.send(text)
+                    await asyncio.sleep(0)  # the others of this process take their turns
             await stranger.wait_closed()
             return stranger.close_code
 
@@ -50,6 +52,7 @@ async def test_those_who_flood_are_closed_with_a_code_and_the_others_wait_for_no
         floods = asyncio.gather(*(flood(made.server, kind) for kind in range(20)))
         while not floods.done():
             await made.ask()
+            await asyncio.wait({floods}, timeout=0.1)  # else the viewer is one who floods
         assert set(await floods) == {CLOSE_TOO_MUCH}
         assert await node_bytes(made.server) - before <= GROWTH_BYTES_MAX
         await made.unharmed()
@@ -59,24 +62,7 @@ async def test_those_who_never_read_are_closed_with_a_code_and_the_others_wait_f
     wide = ("--limits-messages-burst", "100000", "--limits-bytes-burst", "2000000000")
     async with call(*wide) as made, contextlib.AsyncExitStack() as stack:
         before = await node_bytes(made.server)
-        slow = []
-        for number in range(3):
-            plain = socket.socket()
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            plain.connect(("127.0.0.1", made.server.http_port))
-            slow.append(
-                await stack.enter_async_context(
-                    connect(
-                        f"ws://127.0.0.1:{made.server.http_port}/ws",
-                        sock=plain,
-                        subprotocols=["stentor.v1"],  # type: ignore[list-item]
-                        proxy=None,
-                        max_queue=1,
-                        close_timeout=1,
-                    )
-                )
-            )
-            await slow[-1].send(json.dumps({"type": "join", "id": 1, "token": grant("call", f"slow {number}")}))
+        slow = [await stack.enter_async_context(never_reading(made.server, f"slow {number}")) for number in range(3)]
 
         async def closed() -> bool:
             for _ in range(50):
@@ -91,6 +77,36 @@ async def test_those_who_never_read_are_closed_with_a_code_and_the_others_wait_f
         await made.unharmed()
 
 
+async def test_who_floods_while_his_queue_stands_still_is_closed_too() -> None:
+    """His goodbye stands behind what he does not read."""
+    wide = ("--limits-messages-burst", "100000", "--limits-bytes-burst", "2000000000")
+    deep = ("--limits-outgoing-messages", "100000", "--limits-outgoing-bytes", "1000000000")
+    async with call(*wide, *deep) as made, never_reading(made.server, "both") as stranger:
+        for _ in range(1000):
+            await made.viewer.ask("send", topic="t", body="x" * 8000)
+        for _ in range(1000):
+            with contextlib.suppress(ConnectionClosed):
+                await stranger.send("nonsense")
+
+        async def closed() -> bool:
+            return await made.server.metric('stentor_sessions{state="connected"}') == 2
+
+        await eventually(closed, within_s=20, what="who floods and does not read is closed", every_s=0.1)
+        await made.unharmed()
+
+
+@contextlib.asynccontextmanager
+async def never_reading(server: Server, name: str) -> AsyncIterator[ClientConnection]:
+    """A participant of the call who reads nothing, behind a small window."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.connect(("127.0.0.1", server.http_port))
+    url, protocols = f"ws://127.0.0.1:{server.http_port}/ws", ["stentor.v1"]
+    async with connect(url, sock=plain, subprotocols=protocols, proxy=None, max_queue=1, close_timeout=1) as one:  # type: ignore[arg-type]
+        await one.send(json.dumps({"type": "join", "id": 1, "token": grant("call", name)}))
+        yield one
+
+
 async def drained(socket_: ClientConnection) -> int | None:
     with contextlib.suppress(ConnectionClosed):
         while True:
@@ -102,7 +118,7 @@ async def test_a_storm_of_joins_with_bad_tokens_is_refused_counted_and_delays_no
     good = grant("storm", "good")
     head, body, _ = good.split(".")
     bad = [f"{head}.{body}.{'A' * 43}", "x.y.z", "", "x" * 8000, f"{head}.{'A' * 7000}.{'B' * 43}", good[:-1]]
-    told: Counter[str] = Counter()
+    told: Counter[tuple[str, str]] = Counter()
     ended: Counter[int | None] = Counter()
     storming = True
 
@@ -114,6 +130,7 @@ async def test_a_storm_of_joins_with_bad_tokens_is_refused_counted_and_delays_no
                 with contextlib.suppress(ConnectionClosed):
                     while storming:
                         await stranger.send(text)
+                        await asyncio.sleep(0)  # the others of this process take their turns
                 await stranger.close()
                 await listening
                 ended[stranger.close_code] += 1
@@ -128,27 +145,24 @@ async def test_a_storm_of_joins_with_bad_tokens_is_refused_counted_and_delays_no
             assert time.monotonic() - began <= JOIN_WITHIN_S
             await made.ask()
             await late.leave()
-        # From the storm's own address nobody is let in, and it is said when to come again.
-        async with opened(made.server) as neighbour:
-            await neighbour.send(json.dumps({"type": "join", "id": 1, "token": good}))
-            refused = json.loads(await neighbour.recv())
-            assert (refused["code"], refused["retry_after"] > 0) == ("rate_limited", True)
         async with opened(made.server, NEIGHBOUR) as elsewhere:
             await elsewhere.send(json.dumps({"type": "join", "id": 1, "token": good}))
             assert json.loads(await elsewhere.recv())["type"] == "joined"
         storming = False
         await storms
-        assert set(told) == {"unauthorized", "rate_limited"}, told
-        assert await made.server.metric('stentor_errors_total{code="unauthorized"}') >= told["unauthorized"] >= 200
-        assert await made.server.metric('stentor_errors_total{code="rate_limited"}') >= told["rate_limited"]
+        assert {code for code, _ in told} == {"unauthorized", "rate_limited"}, told
+        unauthorized = sum(count for (code, _), count in told.items() if code == "unauthorized")
+        assert told["rate_limited", "too many tokens from this address did not hold"] > 100, "not even checked"
+        assert await made.server.metric('stentor_errors_total{code="unauthorized"}') >= unauthorized >= 200
         assert CLOSE_TOO_MUCH in ended, "who goes on is closed"
         await made.unharmed()
 
 
-async def listen(stranger: ClientConnection, told: Counter[str]) -> None:
+async def listen(stranger: ClientConnection, told: Counter[tuple[str, str]]) -> None:
     with contextlib.suppress(ConnectionClosed):
         while True:
-            told[json.loads(await stranger.recv())["code"]] += 1
+            message = json.loads(await stranger.recv())
+            told[message["code"], message["reason"]] += 1
 
 
 async def test_a_publisher_above_his_bitrate_is_cut_and_the_others_viewers_see_nothing_of_it() -> None:
@@ -165,7 +179,7 @@ async def test_a_publisher_above_his_bitrate_is_cut_and_the_others_viewers_see_n
 
             await eventually(cut, within_s=30, what="500 packets were over the limit", every_s=0.2)
             assert greedy.camera is not None
-            sent = sum(stream.packets for stream in greedy.camera.streams)
+            sent = sum(stream.packets + stream.repaired for stream in greedy.camera.streams)
             assert await made.server.metric(line) <= sent, "nobody else's packets were cut"
             await made.unharmed()
         finally:

@@ -296,3 +296,16 @@ def test_joins_that_hold_cost_their_address_nothing() -> None:
     around = surroundings(limits={"failed_joins_per_s": 0.1, "failed_joins_burst": 1})
     for _ in range(20):
         assert isinstance(said(ask(Session(1, around, 0.0, "192.0.2.1"), "join", token="good"))[0], messages.Joined)
+
+
+def test_a_flood_of_which_some_is_taken_is_closed_as_well() -> None:
+    """Slower than 200 refusals between two messages that the limit lets through."""
+    session = joined(limits={"messages_per_s": 20, "messages_burst": 10})
+    closed_at = None
+    for number in range(2000):
+        now = number / 100
+        effects = ask(session, "send", now, topic="t", body="b")
+        if any(isinstance(effect, CloseSocket) for effect in effects):
+            closed_at = now
+            break
+    assert closed_at is not None and 2 <= closed_at <= 5
