@@ -28,8 +28,8 @@ from tests.sfu.test_worker import PASSWORD, description
 MUTANTS = int(os.environ.get("STENTOR_MUTANTS", "200000"))
 # Sessions live so long: a stream whose numbers a mutant threw far ahead is too old for ever after.
 ROUND = 8_000
-# Between two looks at whether the worker has read all: a quarter of what its socket holds.
-BATCH = 250
+# Between two looks at whether the worker has read all: a quarter of what its socket holds, at the least.
+BATCH = 500
 GOOD_EVERY = 50
 STRANGERS = 8
 STRANGERS_SHARE = 0.1
