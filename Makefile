@@ -14,7 +14,7 @@ WARN_S := 720
 FAIL_S := 1800
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all asan mutants accept-meeting docs clean setup setup-test python
+.PHONY: help run test check test-all long asan mutants accept-meeting docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ check:
 	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
 	@echo "pytest" && $(BIN)/pytest -q --durations=10
 
-test-all: test asan mutants ## make test, the kernel under AddressSanitizer, ten million mutants (before an issue is resolved)
+test-all: test long asan mutants ## make test, long time-outs, AddressSanitizer, ten million mutants (before an issue is resolved)
+
+long: setup-test
+	@echo "tests marked long" && $(BIN)/pytest -q -m long
 
 # About five minutes; `make test` sends two hundred thousand.
 mutants: setup-test

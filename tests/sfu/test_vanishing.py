@@ -108,6 +108,7 @@ async def test_who_vanishes_on_the_way_in_leaves_nothing_behind(
         await made.unharmed()
 
 
+@pytest.mark.long
 async def test_who_goes_silent_mid_handshake_but_keeps_his_socket_is_told_and_can_try_again() -> None:
     async with call() as made:
         stranger = await joined(made.server, 0)
