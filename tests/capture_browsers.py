@@ -103,8 +103,9 @@ class _Relay(asyncio.DatagramProtocol):
 
     async def _open(self, client: Address) -> None:
         def back(data: bytes) -> None:
-            if self._inner is not None:
-                self._pass(lambda packet: cast(asyncio.DatagramTransport, self._inner).sendto(packet, client), data)
+            inner = self._inner
+            if inner is not None:
+                self._pass(lambda packet: inner.sendto(packet, client), data)
 
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: _Back(back), remote_addr=self._server

@@ -98,7 +98,7 @@ def opened(server: Server, address: str = STRANGER, **options: object) -> connec
 
 
 async def node_bytes(server: Server) -> int:
-    return psutil.Process(server.pid).memory_info().rss
+    return int(psutil.Process(server.pid).memory_info().rss)
 
 
 async def only_the_call_is_left(server: Server) -> None:

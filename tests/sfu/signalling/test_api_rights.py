@@ -41,7 +41,7 @@ async def ask(
 ) -> httpx.Response:
     """The operation, as far as its first bytes: events have no end."""
     url = path.format(room=room, participant=participant, action="mute")
-    body = {"json": BODIES[operation.name]} if operation.name in BODIES else {}
+    body: dict[str, Any] = {"json": BODIES[operation.name]} if operation.name in BODIES else {}
     async with node.http.stream(operation.method, url, headers=headers, **body) as response:
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             async with asyncio.timeout(5):
