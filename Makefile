@@ -7,12 +7,14 @@ BIN := .venv/bin
 BUILD := build
 # `make run ARGS="--http-port 9000"`
 ARGS ?=
+# Datagrams that `make mutants` sends.
+MUTANTS ?= 10000000
 # Minutes of `make test` without set-up: past the first it says so, past the second it fails.
 WARN_S := 720
 FAIL_S := 1800
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all asan accept-meeting bench docs clean setup setup-test python
+.PHONY: help run test check test-all long asan mutants accept-meeting bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +39,14 @@ check:
 	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
 	@echo "pytest" && $(BIN)/pytest -q --durations=10
 
-test-all: test asan ## make test, and the kernel under AddressSanitizer (before an issue is called resolved)
+test-all: test long asan mutants ## make test, long time-outs, AddressSanitizer, ten million mutants (before an issue is resolved)
+
+long: setup-test
+	@echo "tests marked long" && $(BIN)/pytest -q -m long
+
+# About six minutes, so the dump of a test that hangs must wait; `make test` sends two hundred thousand.
+mutants: setup-test
+	@STENTOR_MUTANTS=$(MUTANTS) $(BIN)/pytest -q -o faulthandler_timeout=1200 tests/sfu/test_mutants.py
 
 asan: setup-test
 	@echo "building the kernel with AddressSanitizer"

@@ -193,6 +193,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="WebSockets, and WHIP sessions, of one address. Offices share one: keep it high.",
         ),
     ] = 500
+    failed_joins_per_s: Annotated[
+        float,
+        Meta(gt=0, description="Joins with a bad token, per second of one address, lasting. Raised: CPU for forgers."),
+    ] = 50.0
+    failed_joins_burst: Annotated[int, Meta(ge=1, description="Joins with a bad token at once, on top.")] = 200
     rooms: Annotated[int, Meta(ge=1, description="Rooms open at once.")] = 1000
     participants: Annotated[int, Meta(ge=1, description="Participants in all rooms together.")] = 4000
     busy_share: Annotated[

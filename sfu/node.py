@@ -125,7 +125,7 @@ class Node:
     # -- clients (called by signalling.http) --
     def connect(self, client: Client) -> None:
         """A WebSocket was opened."""
-        session = Session(self._draws.session(), self._around, self._clock())
+        session = Session(self._draws.session(), self._around, self._clock(), client.address)
         self._sessions.attach(session, client)
 
     def receive(self, client: Client, data: str | bytes) -> None:

@@ -130,7 +130,6 @@ class Event(enum.IntEnum):
     DTLS = 2  # row = peer
     PLI = 3  # row = slot
     FIR = 4  # row = slot
-    BYE = 5  # row = layer
     RETIRED = 6  # a = Command.DROP_...
     SWITCHED = 7  # row = slot, a = layer, b = layer's generation, c = height
     LAYER = 8  # row = layer, a = height, b = width: first packet, or the size changed
@@ -281,6 +280,7 @@ LAYER = np.dtype(
         ("jitter_q4", "i8"),  # RFC 3550 A.8, in timestamp units times 16
         ("transit", "i8"),
         ("report_at_us", "i8"),
+        ("size_told_at_us", "i8"),
         ("generation", "u4"),
         ("track", "i4"),
         ("first_current", "i4"),  # slots that carry this layer
@@ -338,6 +338,7 @@ SLOT = np.dtype(
         ("last_arrival_us", "i8"),  # when the packet that set last_timestamp came in
         ("segment_start", "i8"),  # source index at the last switch
         ("report_at_us", "i8"),
+        ("request_told_at_us", "i8"),  # its last PLI or FIR that went up
         ("packets", "u8"),
         ("octets", "u8"),
         ("generation", "u4"),

@@ -32,6 +32,8 @@ from sfu.signalling.limits import Visitors
 
 # A grant or a policy is below 1 KiB.
 BODY_BYTES_MAX = 16 * 1024
+# What is left of a refused body is read up to here, so that the refusal is heard; more is cut off, and may not be.
+LISTENED_TO_BYTES_MAX = 256 * 1024
 ROSTER_LIMIT_MAX = 1000
 # A proxy closes a silent connection after about a minute.
 KEEP_ALIVE_S = 15.0
@@ -91,6 +93,14 @@ async def read_body(request: Request, limit: int = BODY_BYTES_MAX) -> bytes:
     return body
 
 
+def _may_go_on(request: Request) -> bool:
+    """Whether the body has no end that we would wait for: who was refused is then cut off, not listened to."""
+    stated = request.headers.get("content-length", "0")
+    # 9 digits are a gigabyte; thousands of them are more than Python reads as a number.
+    finite = stated.isdecimal() and len(stated) <= 9 and int(stated) <= LISTENED_TO_BYTES_MAX
+    return "transfer-encoding" in request.headers or not finite
+
+
 class Api:
     """The endpoints; `routes` gives them to the web application."""
 
@@ -122,7 +132,10 @@ class Api:
         except errors.StentorError as error:
             refused = error
         self._backend.count_error(refused.code)
-        return problem(refused)
+        response = problem(refused)
+        if _may_go_on(request):
+            response.headers["Connection"] = "close"
+        return response
 
     def _allow(self, request: Request) -> None:
         """Raises Unauthorized without a bearer that holds, Forbidden for a room that is not the bearer's."""
@@ -148,7 +161,7 @@ class Api:
         return Response(None, 204, HEADERS)
 
     async def _policy(self, request: Request) -> Response:
-        return _json(self._backend.rooms.policy_of(request.path_params["room"]))
+        return _json(self._backend.rooms.policy_of(bodies.room_name(request.path_params["room"])))
 
     async def _set_policy(self, request: Request) -> Response:
         name = bodies.room_name(request.path_params["room"])

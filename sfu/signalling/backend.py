@@ -19,6 +19,7 @@ class Client(Protocol):
     """One WebSocket. Neither call waits; both are harmless after the end."""
 
     reached: str  # the host by which the client reached us, without port; "" = unknown
+    address: str  # the client's own; "" = unknown
 
     def send(self, data: bytes) -> None:
         """Queue a message. A client that does not read is closed."""

@@ -44,7 +44,7 @@ SAFE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-# A closing handshake with a client that does not read is given up then.
+# What is queued at the end, and then the closing handshake, with a client that does not read is given up then.
 CLOSE_WITHIN_S = 2.0
 # {room, name} of at most 64 and 128 characters.
 DEV_TOKEN_BODY_BYTES_MAX = 4096
@@ -58,6 +58,7 @@ class WebSocketClient:
     """backend.Client over one WebSocket, with a bounded queue."""
 
     def __init__(self, websocket: WebSocket, *, messages_max: int, bytes_max: int) -> None:
+        self.address = websocket.client.host if websocket.client else ""
         self.reached = host_only(websocket.headers.get("host", ""))
         self._websocket = websocket
         self._messages_max = messages_max
@@ -85,6 +86,9 @@ class WebSocketClient:
         if self._close_code is None:
             self._close_code = code
             self._tell_writer()
+            if self._writer is not None:
+                # What is queued goes first, if he reads it; who does not would else be listened to for ever.
+                asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._writer.cancel)
 
     def _tell_writer(self) -> None:
         if self._news is not None and not self._news.done():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sfu import rooms
 from sfu.config import Config
 from sfu.contract import Grant
 from sfu.signalling.effects import Counts
+from sfu.signalling.limits import Visitors
 from sfu.signalling.negotiation import Negotiation
 
 
@@ -27,3 +28,10 @@ class Surroundings:
     draw_name: Callable[[], str]  # of a participant; unique
     draw_key: Callable[[], str]  # to resume with; not to be guessed
     counts: Counts
+    failed_joins: Visitors = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = self.config.limits
+        # A frozen value is set once, here.
+        failed = Visitors(limits.failed_joins_per_s, limits.failed_joins_burst, "joins with a bad token")
+        object.__setattr__(self, "failed_joins", failed)

@@ -23,6 +23,11 @@ from sfu.wire cimport rtp, vp8
 from sfu.wire.octets cimport get16
 
 
+# Between two sizes of one layer that are told. Shorter lets a publisher whose every packet claims another size keep
+# Python busy with choosing layers.
+cdef int64_t SIZE_US = 20000
+
+
 cdef unsigned int hash_address(int socket, void* address) noexcept nogil:
     """Family, port and address in network order, and the socket they came on."""
     cdef uint8_t* p = <uint8_t*> address
@@ -285,7 +290,10 @@ cdef void note_key_frame(Core* core, int layer, long long index, vp8.Vp8Descript
     l.key_frame_at_us = core.state.now_us
     l.key_frames += 1
     core.state.counters[COUNTER_KEY_FRAMES] += 1
+    if core.state.now_us - l.size_told_at_us < SIZE_US and l.size_told_at_us:
+        return  # a size that flickers: the next key frame tells
     if descriptor.height and (descriptor.height != l.height or descriptor.width != l.width):
+        l.size_told_at_us = core.state.now_us
         l.height = descriptor.height
         l.width = descriptor.width
         tell(&core.state, EVENT_LAYER, layer, l.height, l.width, 0)

@@ -1,4 +1,7 @@
-"""RTCP as the kernel reads and writes it: SR, RR, NACK, transport-wide feedback; PLI, FIR and BYE go up."""
+"""RTCP as the kernel reads and writes it: SR, RR, NACK, transport-wide feedback; PLI and FIR go up.
+
+A BYE (RFC 3550 6.6) is read and changes nothing: who publishes is said in the offer, who left by his WebSocket.
+"""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
@@ -17,6 +20,9 @@ cdef int64_t ASK_AGAIN_US = 60000
 cdef int ASK_MOST = 6
 # A gap longer than this is an outage: a key frame mends it, hundreds of NACKs would not.
 cdef int GAP_MOST = 48
+# Between two requests of one slot that are told. The router sends a PLI every 300 ms at most; longer than a round
+# trip would swallow the request of a client whose key frame was lost on its way.
+cdef int64_t REQUEST_US = 20000
 # Of the Unix epoch on the NTP scale, in seconds.
 cdef int64_t NTP_EPOCH = 2208988800
 
@@ -44,8 +50,6 @@ cdef int read_rtcp(Core* core, int peer, const uint8_t* data, int n) noexcept no
             read_sender_report(core, peer, data, block.at)
         elif block.kind == 201:
             k.counters[COUNTER_REPORTS_READ] += 1
-        elif block.kind == 203:
-            read_bye(core, peer, data, &block)
         elif block.kind == 205 and block.count == 1 and size >= 8:
             read_nack(core, peer, data, &block)
         elif block.kind == 205 and block.count == 15 and size >= 16:
@@ -64,17 +68,16 @@ cdef void read_key_frame_request(Core* core, int peer, int kind, long long ssrc)
     cdef int s = find_slot(core, peer, ssrc)
     if s >= 0:
         core.state.counters[COUNTER_PLIS_READ if kind == EVENT_PLI else COUNTER_FIRS_READ] += 1
-        tell(&core.state, kind, s, 0, 0, 0)
+        request_key_frame(core, kind, s)
 
 
-cdef void read_bye(Core* core, int peer, const uint8_t* data, rtcp.Block* block) noexcept nogil:
-    cdef int i, stream
-    for i in range(block.count):
-        if block.at + 4 * i + 4 > block.end:
-            return
-        stream = find_stream(core, peer, get32(data, block.at + 4 * i))
-        if stream >= 0 and core.state.streams[stream].layer >= 0 and not core.state.streams[stream].repair:
-            tell(&core.state, EVENT_BYE, core.state.streams[stream].layer, 0, 0, 0)
+cdef void request_key_frame(Core* core, int kind, int s) noexcept nogil:
+    """Tell the router, but not of each of a flood: one datagram holds a hundred, which would leave others no events."""
+    cdef SlotRow* slot = &core.state.slots[s]
+    if slot.request_told_at_us and core.state.now_us - slot.request_told_at_us < REQUEST_US:
+        return
+    slot.request_told_at_us = core.state.now_us
+    tell(&core.state, kind, s, 0, 0, 0)
 
 
 cdef void read_nack(Core* core, int peer, const uint8_t* data, rtcp.Block* block) noexcept nogil:
@@ -102,7 +105,7 @@ cdef void repair(Core* core, int s, long long sequence) noexcept nogil:
         core.state.departed[verdict] += 1
     if verdict == DEPARTURE_NACK_NO_RTX:
         # Never the packet again (it would be sealed twice): a key frame mends it.
-        tell(&core.state, EVENT_PLI, s, 0, 0, 0)
+        request_key_frame(core, EVENT_PLI, s)
 
 
 cdef void read_sender_report(Core* core, int peer, const uint8_t* data, int at) noexcept nogil:

@@ -108,6 +108,7 @@ ctypedef struct LayerRow:
     int64_t jitter_q4
     int64_t transit
     int64_t report_at_us
+    int64_t size_told_at_us
     uint32_t generation
     int32_t track
     int32_t first_current
@@ -161,6 +162,7 @@ ctypedef struct SlotRow:
     int64_t last_arrival_us
     int64_t segment_start
     int64_t report_at_us
+    int64_t request_told_at_us
     uint64_t packets
     uint64_t octets
     uint32_t generation
@@ -402,7 +404,6 @@ cdef enum:
     EVENT_DTLS = 2
     EVENT_PLI = 3
     EVENT_FIR = 4
-    EVENT_BYE = 5
     EVENT_RETIRED = 6
     EVENT_SWITCHED = 7
     EVENT_LAYER = 8

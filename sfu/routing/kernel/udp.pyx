@@ -168,7 +168,7 @@ cdef EventRow* next_event(Core* core, int kind, int row) noexcept nogil:
     event.generation = 0
     if kind in (EVENT_PLI, EVENT_FIR, EVENT_SWITCHED, EVENT_LEFT):
         event.generation = k.slots[row].generation
-    elif kind in (EVENT_LAYER, EVENT_BYE):
+    elif kind == EVENT_LAYER:
         event.generation = k.layers[row].generation
     elif row >= 0 and kind in (EVENT_DTLS, EVENT_ENCRYPTED):
         event.generation = k.peers[row].generation

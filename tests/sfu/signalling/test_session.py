@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -267,3 +268,44 @@ def test_every_message_is_answered_once_whatever_came_before(
         answers = [message for message in said(effects) if getattr(message, "request", None) == number]
         handed_over = [effect for effect in effects if isinstance(effect, Resume)]
         assert len(answers) + len(handed_over) == 1
+
+
+def test_joins_with_bad_tokens_are_limited_by_address_and_then_not_even_checked() -> None:
+    checked: list[str] = []
+
+    def counted(token: str, resuming: bool) -> Grant:
+        checked.append(token)
+        return verify(token, resuming)
+
+    around = replace(surroundings(limits={"failed_joins_per_s": 2, "failed_joins_burst": 3}), verify=counted)
+    for _ in range(9):
+        assert code(ask(Session(1, around, 0.0, "192.0.2.1"), "join", token="bad")) == "unauthorized"
+        if len(checked) == 3:
+            break
+    refused = ask(Session(1, around, 0.0, "192.0.2.1"), "join", token="good")
+    (error,) = said(refused)
+    assert isinstance(error, messages.Error)
+    assert (error.code, error.retry_after) == ("rate_limited", 0.5)
+    assert checked == ["bad"] * 3
+    assert isinstance(said(ask(Session(1, around, 0.0, "192.0.2.2"), "join", token="good"))[0], messages.Joined)
+    later = Session(1, around, 0.5, "192.0.2.1")
+    assert isinstance(said(ask(later, "join", 0.5, token="good"))[0], messages.Joined)
+
+
+def test_joins_that_hold_cost_their_address_nothing() -> None:
+    around = surroundings(limits={"failed_joins_per_s": 0.1, "failed_joins_burst": 1})
+    for _ in range(20):
+        assert isinstance(said(ask(Session(1, around, 0.0, "192.0.2.1"), "join", token="good"))[0], messages.Joined)
+
+
+def test_a_flood_of_which_some_is_taken_is_closed_as_well() -> None:
+    """Slower than 200 refusals between two messages that the limit lets through."""
+    session = joined(limits={"messages_per_s": 20, "messages_burst": 10})
+    closed_at = None
+    for number in range(2000):
+        now = number / 100
+        effects = ask(session, "send", now, topic="t", body="b")
+        if any(isinstance(effect, CloseSocket) for effect in effects):
+            closed_at = now
+            break
+    assert closed_at is not None and 2 <= closed_at <= 5
