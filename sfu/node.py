@@ -17,7 +17,7 @@ from typing import Any
 from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
-from sfu.contract import Grant, TokenKey, verify
+from sfu.contract import Grant, Policy, TokenKey, verify
 from sfu.logs import fields
 from sfu.process import process_use
 from sfu.room import Room
@@ -367,13 +367,14 @@ class Node:
         if self._busy_share > self._config.limits.busy_share:
             raise errors.Overloaded("this server has no strength left for one more", retry_after_s=RETRY_AFTER_S)
 
-    def _negotiate(self, camera_codec: str) -> Negotiation:
+    def _negotiate(self, policy: Policy) -> Negotiation:
         # RFC 8445 5.3: at least 24 bits for the fragment and 128 bits for the password, of ALPHA, DIGIT, + and /.
         return Negotiation(
             draw_credentials=lambda: (secrets.token_hex(8), secrets.token_hex(16)),
             draw_ssrc=lambda: self._chance.randrange(1, 2**32),
             draw_track=lambda: next(self._tracks),
-            camera_codec=camera_codec,
+            camera_codec=policy.camera_codec,
+            audio_red=policy.audio_red,
         )
 
 

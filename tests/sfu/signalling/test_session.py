@@ -39,7 +39,7 @@ def surroundings(**sections: Any) -> Surroundings:
         config=build(sections),
         rooms=Rooms(policy=Policy(), rooms_max=9, participants_max=99),
         verify=verify,
-        negotiate=lambda codec: negotiation(),
+        negotiate=lambda policy: negotiation(policy.camera_codec),
         admit=lambda: None,
         unix_time=lambda: 1000.0,
         draw_peer=lambda: next(peers),
