@@ -56,6 +56,7 @@ class Delivered:
     tl0: int
     tag: bytes
     repair_of: int = -1  # the original sequence number of an RTX packet
+    payload_type: int = 0
 
 
 def vp8_payload(media: Media) -> bytes:
@@ -129,7 +130,9 @@ def read_media(
         picture_id, tl0 = descriptor.picture_id, descriptor.tl0
         payload = payload[descriptor.size :]
         payload = payload[10:] if payload[0] & 1 == 0 else payload[1:]
-    return Delivered(slot, index, header.timestamp, bool(header.marker), picture_id, tl0, payload, repair_of)
+    return Delivered(
+        slot, index, header.timestamp, bool(header.marker), picture_id, tl0, payload, repair_of, header.payload_type
+    )
 
 
 class Endpoint:
