@@ -66,10 +66,10 @@ class TrackDescription(msgspec.Struct, frozen=True):
     payload_type: int
     clock_rate: int
     rtx_payload_type: int = 0
-    red_payload_type: int = 0  # 0 = it sends no redundant audio (RFC 2198)
     rids: tuple[str, ...] = ()  # empty = one layer
     ssrcs: tuple[BoundSsrc, ...] = ()
     nack: bool = False
+    red_payload_type: int = 0  # 0 = it sends no redundant audio (RFC 2198)
 
 
 class SlotDescription(msgspec.Struct, frozen=True):
@@ -83,8 +83,8 @@ class SlotDescription(msgspec.Struct, frozen=True):
     ssrc: int
     rtx_payload_type: int = 0
     rtx_ssrc: int = 0
-    red_payload_type: int = 0  # 0 = it takes no redundant audio
     pair: str = ""  # the mid of the slot of the other kind that is lip-synced with this one
+    red_payload_type: int = 0  # 0 = it takes no redundant audio
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):

@@ -5,6 +5,8 @@
  * @typedef {{mid: string, kind: "audio" | "video", track: MediaStreamTrack}} Slot
  */
 
+import { playsStereo } from "./stereo.js";
+
 /** Three sizes of the camera, so that the server has a small picture for a small tile. */
 const SIMULCAST = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
 
@@ -66,7 +68,13 @@ export class Peer {
 
   /** @param {Source} source */
   publishes(source) {
-    return this.#published.has(source);
+    return this.#taken(source) !== undefined;
+  }
+
+  /** @param {Source} source @returns {RTCRtpTransceiver | undefined}  none where the server refused it */
+  #taken(source) {
+    const known = this.#published.get(source);
+    return known?.currentDirection === "stopped" ? undefined : known;
   }
 
   /**
@@ -76,7 +84,7 @@ export class Peer {
    * @returns {Promise<boolean>}  true where an offer is needed now
    */
   async publish(source, track) {
-    const known = this.#published.get(source);
+    const known = this.#taken(source);
     if (known) {
       await known.sender.replaceTrack(track);
       return false;
@@ -113,7 +121,8 @@ export class Peer {
   /** @param {(offer: {sdp: string, sources: Record<string, Source>}) => Promise<string>} exchange */
   async #negotiate(exchange) {
     if (this.pc.signalingState === "closed") return;
-    await this.pc.setLocalDescription();
+    const { type, sdp: offered = "" } = await this.pc.createOffer();
+    await this.pc.setLocalDescription({ type, sdp: playsStereo(offered) });
     /** @type {Record<string, Source>} */
     const sources = {};
     for (const [source, { mid }] of this.#published) if (mid !== null) sources[mid] = source;

@@ -94,7 +94,7 @@ def test_levels_and_the_switch_by_whole_frames_hold_under_red(make: Make) -> Non
     heard = room.speak({0: LOUD}, payload=(RED_IN, redundant()))[2]
     for turn in range(40):
         speaker = turn // 20
-        levels = {speaker: LOUD, 1 - speaker: SILENT}
+        levels: dict[int, int | None] = {speaker: LOUD, 1 - speaker: SILENT}
         heard += room.speak(levels, payload=(RED_IN, redundant())).get(2, [])
     steps = [after.timestamp - before.timestamp for before, after in itertools.pairwise(heard)]
     assert all(step > 0 and step % FRAME_SAMPLES == 0 for step in steps), steps
