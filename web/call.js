@@ -114,10 +114,7 @@ export class Call {
     });
   }
 
-  /**
-   * Join. Does not wait for the devices. Failures arrive as `ended`.
-   * @param {Promise<LocalTracks>} devices
-   */
+  /** Join. Does not wait for the devices. Failures arrive as `ended`. @param {Promise<LocalTracks>} devices */
   async join(devices) {
     this.#devicesReady = devices.then((tracks) => this.#take(tracks));
     try {
