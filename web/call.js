@@ -114,7 +114,10 @@ export class Call {
     });
   }
 
-  /** Join. Does not wait for the devices. Failures arrive as `ended`. @param {Promise<LocalTracks>} devices */
+  /**
+   * Join. Does not wait for the devices. Failures arrive as `ended`.
+   * @param {Promise<LocalTracks>} devices
+   */
   async join(devices) {
     this.#devicesReady = devices.then((tracks) => this.#take(tracks));
     try {
@@ -338,8 +341,7 @@ export class Call {
   /** @param {unknown} error @param {Peer | null} peer  whose request it was */
   #failed(error, peer) {
     // A lost connection is told as such, and a peer that was replaced has nothing to say any more.
-    if (error instanceof ConnectionLost || peer !== this.protocol.peer) return;
-    this.listener.problem(errorWords(error));
+    if (!(error instanceof ConnectionLost) && peer === this.protocol.peer) this.listener.problem(errorWords(error));
   }
 
   /** @param {Words} words */

@@ -9,6 +9,8 @@ import { playsStereo } from "./stereo.js";
 
 /** Three sizes of the camera, so that the server has a small picture for a small tile. */
 const SIMULCAST = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+/** Of these Chromium sends the smallest size alone, unless every size says that it is no part of another. */
+const LAYERED = new Set(["VP9", "AV1"]);
 
 export class Peer {
   /** @type {Map<Source, RTCRtpTransceiver>} */
@@ -17,12 +19,17 @@ export class Peer {
   #slots = [];
   /** @type {Promise<void>} */
   #turn = Promise.resolve();
+  /** @type {RTCRtpEncodingParameters[]} */
+  #sizes;
 
   /**
    * @param {RTCIceServer[]} iceServers
    * @param {(state: RTCPeerConnectionState) => void} onState
+   * @param {string} [codec]  the room's
    */
-  constructor(iceServers, onState) {
+  constructor(iceServers, onState, codec = "VP8") {
+    const mode = LAYERED.has(codec) ? { scalabilityMode: "L1T1" } : {};
+    this.#sizes = SIMULCAST.map((size) => ({ ...size, ...mode }));
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
   }
@@ -89,7 +96,7 @@ export class Peer {
       await known.sender.replaceTrack(track);
       return false;
     }
-    const sendEncodings = source === "camera" ? SIMULCAST : [];
+    const sendEncodings = source === "camera" ? this.#sizes : [];
     const what = track ?? (source === "camera" || source === "screen" ? "video" : "audio");
     this.#published.set(source, this.pc.addTransceiver(what, { direction: "sendonly", sendEncodings }));
     return true;

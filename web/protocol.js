@@ -153,7 +153,7 @@ export class Protocol {
     this.#resume = joined.resume;
     if (!resumed) {
       this.#peer?.close();
-      this.#peer = new Peer(joined.ice_servers ?? [], (now) => this.#mediaChanged(now));
+      this.#peer = new Peer(joined.ice_servers ?? [], (now) => this.#mediaChanged(now), joined.camera_codec);
     }
     this.#tell();
     this.#on.joined(joined, resumed);

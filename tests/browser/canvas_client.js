@@ -32,9 +32,10 @@
     registerProcessor("gaps", Gaps);`;
 
   class CanvasClient {
-    // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes, rightHz, sound, red}: rightHz is
-    // another tone for the right channel, sound the name of its source, red asks for redundant audio. paired: the first
-    // audio slot goes with the first video slot, and so on. opus: what the offer says of Opus, such as "stereo=1".
+    // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes, mode, rightHz, sound, red}: mode is the
+    // scalabilityMode of each size, rightHz another tone for the right channel, sound the name of its source, red asks
+    // for redundant audio. opus: what the offer says of Opus, such as "stereo=1". paired: the first audio slot goes
+    // with the first video slot, and so on.
     // relayed: only by the TURN servers that the server tells; only: by this one address of the server.
     constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false, only = "", opus = "" }) {
       Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed, only, opus });
@@ -97,8 +98,9 @@
     async addMedia() {
       const sources = new Map();
       if (this.publish) {
-        const { simulcast } = this.publish;
-        const rids = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+        const { simulcast, mode } = this.publish;
+        const sizes = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+        const rids = sizes.map((size) => (mode ? { ...size, scalabilityMode: mode } : size));
         this.tracks = [this.picture(), await this.tone()];
         const camera = this.pc.addTransceiver(this.tracks[0], { direction: "sendonly", sendEncodings: simulcast ? rids : [{}] });
         const sound = this.pc.addTransceiver(this.tracks[1], { direction: "sendonly" });

@@ -13,8 +13,9 @@ import pytest
 from playwright.async_api import BrowserContext
 
 from tests.aiortc_client import AiortcClient
-from tests.clients import TONE_TOLERANCE_HZ, CanvasClient, async_playwright, chromium
+from tests.clients import TONE_TOLERANCE_HZ, BrowserClient, CanvasClient, async_playwright, chromium
 from tests.firefox import firefox
+from tests.media import fake_media
 from tests.servers import Server, eventually, fetch
 
 pytestmark = pytest.mark.browser
@@ -121,6 +122,24 @@ async def test_firefox_sees_what_it_can_decode_and_is_told_of_what_it_cannot(ser
                 assert await viewer.codec(mid) == f"video/{codec}"
             await source.leave()
             await viewer.leave()
+
+
+async def test_a_page_in_a_room_of_vp9_sends_every_size_and_sees_the_largest(server: Server) -> None:
+    await set_policy(server, "page", camera_codec="VP9")
+    media = {"ada": fake_media(0, 500, source=1), "ben": fake_media(120, 700, source=2)}
+    async with async_playwright() as playwright, contextlib.AsyncExitStack() as stack:
+        pages = []
+        for name, each in media.items():
+            context = await stack.enter_async_context(chromium(playwright, media=each))
+            pages.append(await BrowserClient.at(context, server.origin, "page", name))
+
+        async def large() -> bool:
+            tiles = await pages[0].tiles()
+            return [(tile.height, tile.shows(120)) for tile in tiles] == [(540, True)]
+
+        await eventually(large, within_s=20, what="ada sees ben in 540 lines")
+        await pages[1].sees([0])
+        assert [page.problems for page in pages] == [[], []]
 
 
 async def test_the_sound_of_a_screen_is_heard_in_stereo(server: Server) -> None:
