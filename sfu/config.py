@@ -127,7 +127,7 @@ class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
     camera_codec: Annotated[
         CameraCodec,
-        Meta(description="The one video codec of a room. Only VP8 is had by all; who has not the room's sees none."),
+        Meta(description="The one video codec of a room. A client without it sees no pictures; VP8 is in all of them."),
     ] = "VP8"
     audio_red: Annotated[
         bool,

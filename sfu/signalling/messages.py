@@ -148,7 +148,7 @@ class Joined(ServerMessage, tag="joined"):
     """You are in: who you are, who is there, how to come back. `sequence` numbers the room's events.
 
     `participants` are those who may publish; `audience` is how many are here to watch only. Pictures are sent in
-    `camera_codec`, screens too: who offers it not publishes none, and is told `codec` in `slots` instead of seeing one.
+    `camera_codec`, screens too: a client without it publishes none, and is told `codec` in `slots` in place of one.
     """
 
     request: int
