@@ -69,6 +69,7 @@ class TrackDescription(msgspec.Struct, frozen=True):
     rids: tuple[str, ...] = ()  # empty = one layer
     ssrcs: tuple[BoundSsrc, ...] = ()
     nack: bool = False
+    red_payload_type: int = 0  # 0 = it sends no redundant audio (RFC 2198)
 
 
 class SlotDescription(msgspec.Struct, frozen=True):
@@ -83,6 +84,7 @@ class SlotDescription(msgspec.Struct, frozen=True):
     rtx_payload_type: int = 0
     rtx_ssrc: int = 0
     pair: str = ""  # the mid of the slot of the other kind that is lip-synced with this one
+    red_payload_type: int = 0  # 0 = it takes no redundant audio
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):

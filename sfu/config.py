@@ -126,8 +126,16 @@ class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Everybody may read the names of the audience, not only moderators.")
     ] = False
     camera_codec: Annotated[
-        CameraCodec, Meta(description="The one camera codec of a room. Others come with a later version.")
+        CameraCodec,
+        Meta(description="The one video codec of a room. A client without it sees no pictures; VP8 is in all of them."),
     ] = "VP8"
+    audio_red: Annotated[
+        bool,
+        Meta(
+            description="Ask for redundant audio (RED): lost packets are not heard, at twice the bit rate of sound. "
+            "Off: only a client that offers it first sends it."
+        ),
+    ] = False
 
     def policy(self) -> Policy:
         """The policy of a room for which none was set."""
@@ -136,6 +144,7 @@ class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             senders=self.senders,
             audience_visible=self.audience_visible,
             camera_codec=self.camera_codec,
+            audio_red=self.audio_red,
         )
 
 

@@ -21,7 +21,7 @@ from msgspec import Meta
 from sfu.errors import Unauthorized
 
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
-CameraCodec = Literal["VP8"]
+CameraCodec = Literal["VP8", "VP9", "H264", "AV1"]
 SOURCES: tuple[Source, ...] = ("camera", "microphone", "screen", "screen_audio")
 
 # Longer names only make every event of the room larger; 64 and 128 hold any title and any UUID or e-mail address.
@@ -66,7 +66,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seats: Annotated[int, Meta(ge=1, le=SEATS_MAX)] = 40
     senders: Annotated[int, Meta(ge=0, le=SENDERS_MAX)] = 40  # of the seats, those whose grant lets them publish
     audience_visible: bool = False  # everybody may read the roster of the audience, not only who moderates
-    camera_codec: CameraCodec = "VP8"
+    camera_codec: CameraCodec = "VP8"  # of screens too; connections that stand keep the one they began with
+    audio_red: bool = False  # ask every microphone to send each frame twice (RED), for networks that lose packets
     version: Annotated[int, Meta(ge=0)] = 0  # a lower one than the room's is refused
 
 

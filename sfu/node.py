@@ -15,7 +15,7 @@ from typing import Any
 from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
-from sfu.contract import Grant, TokenKey, verify
+from sfu.contract import Grant, Policy, TokenKey, verify
 from sfu.draws import Draws
 from sfu.logs import fields
 from sfu.process import process_use
@@ -359,12 +359,13 @@ class Node:
         if self._snapshots.busy_share > self._config.limits.busy_share:
             raise errors.Overloaded("this server has no strength left for one more", retry_after_s=RETRY_AFTER_S)
 
-    def _negotiate(self, camera_codec: str) -> Negotiation:
+    def _negotiate(self, policy: Policy) -> Negotiation:
         return Negotiation(
             draw_credentials=self._draws.credentials,
             draw_ssrc=self._draws.ssrc,
             draw_track=self._draws.track,
-            camera_codec=camera_codec,
+            camera_codec=policy.camera_codec,
+            audio_red=policy.audio_red,
         )
 
 

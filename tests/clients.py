@@ -171,10 +171,11 @@ class CanvasClient:
         paired: bool = False,
         relayed: bool = False,
         only: str = "",
+        opus: str = "",
     ) -> CanvasClient:
-        """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes}; see browser/canvas_client.js.
+        """`publish`: {source, hue, toneHz, width, height, fps, simulcast, flashes, ...}; see browser/canvas_client.js.
 
-        `only`: the one address of the server that is used.
+        `only`: the one address of the server that is used. `opus`: fmtp parameters that the offer adds to Opus.
         """
         # A page that really comes from the server: Chromium does not let a page of unknown origin call loopback.
         page = await context.new_page()
@@ -189,6 +190,7 @@ class CanvasClient:
             "paired": paired,
             "relayed": relayed,
             "only": only,
+            "opus": opus,
         }
         participant = await page.evaluate(
             "async (options) => (window.client = new stentorTest.CanvasClient(options)).join()", options
@@ -249,6 +251,46 @@ class CanvasClient:
     async def tones_hz(self) -> list[float]:
         """As BrowserClient.tones_hz; needs no worklet."""
         return await _tones_hz(self.page, "client")
+
+    async def channels_hz(self) -> list[tuple[float | None, float | None]]:
+        """The strongest frequency left and right of each audio slot, None in silence; the first call listens up."""
+        heard = await self.page.evaluate(
+            """() => client.pc.getReceivers().map((receiver) => receiver.track)
+                .filter((track) => track?.kind === "audio").map(stentorTest.channels)"""
+        )
+        return [(left, right) for left, right in heard]
+
+    async def speak(self, *, loud: bool) -> None:
+        """Fall silent, or go on with the tone."""
+        await self.page.evaluate("(loud) => client.speak(loud)", loud)
+
+    async def slot(self, mid: str) -> dict[str, Any]:
+        """What the server last said that a slot carries."""
+        told: dict[str, Any] = await self.page.evaluate("(mid) => client.slots[mid] ?? {}", mid)
+        return told
+
+    async def refused(self) -> dict[str, str]:
+        """Which of its sources the last answer refused, by mid, and why."""
+        refused: dict[str, str] = await self.page.evaluate("() => client.refused")
+        return refused
+
+    async def codec(self, mid: str) -> str:
+        """What the slot decodes, such as "video/VP9"; "" before anything came."""
+        return str(
+            await self.page.evaluate(
+                """async (mid) => {
+                    const rows = [...(await client.pc.getStats()).values()];
+                    const inbound = rows.find((row) => row.type === "inbound-rtp" && row.mid === mid);
+                    return rows.find((row) => row.id === inbound?.codecId)?.mimeType ?? "";
+                }""",
+                mid,
+            )
+        )
+
+    async def stats(self, kind: str, media: str) -> list[dict[str, Any]]:
+        """The rows of getStats of "inbound-rtp" or "outbound-rtp" and "audio" or "video"."""
+        rows = await self.page.evaluate("() => client.stats()")
+        return [row for row in rows if row["type"] == kind and row.get("kind") == media]
 
     async def frames_decoded(self, mid: str) -> int:
         return (await self.freezes(mid)).frames_decoded

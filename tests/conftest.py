@@ -1,4 +1,4 @@
-"""A browser test that fails on a busy machine is run once more, loudly; on an idle machine it has failed."""
+"""A browser test, or one of times, that fails on a busy machine is run once more, loudly; on an idle one it has failed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tests.servers import Server
 # Above this share of all cores Chromium misses its own deadlines, whatever the server does. Lower, and true
 # failures get a second chance; higher, and a busy neighbour fails the build.
 BUSY_PERCENT = 90.0
+# The markers of tests that a busy machine can fail.
+AGAIN = ("browser", "timed")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    if item.get_closest_marker("browser") is None or not isinstance(item, pytest.Function):
+    if not any(map(item.get_closest_marker, AGAIN)) or not isinstance(item, pytest.Function):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     psutil.cpu_percent()  # the next call tells the mean since this one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,7 @@ class Delivered:
     tl0: int
     tag: bytes
     repair_of: int = -1  # the original sequence number of an RTX packet
+    payload_type: int = 0
 
 
 def vp8_payload(media: Media) -> bytes:
@@ -69,6 +70,25 @@ def vp8_payload(media: Media) -> bytes:
         else b"\x11"
     )
     return descriptor + head + media.tag
+
+
+# What a first packet of a key frame, a first one of another frame, and any other packet begin with. The key frames are
+# of 320 x 180, and "#" separates the tag.
+HEADS: Mapping[tables.Codec, tuple[bytes, bytes, bytes]] = {
+    tables.Codec.H264: (bytes.fromhex("6742e01fda05067e74"), b"\x41", b"\x7c\x45"),
+    tables.Codec.VP9: (bytes.fromhex("8c804d824983422013f00b30"), b"\xc8\x80\x4d\x86", b"\xc0\x80\x4d"),
+    tables.Codec.AV1: (bytes.fromhex("180800000043fc04fc02ce"), b"\x10\x30", b"\x90"),
+}
+
+
+def payload_of(codec: tables.Codec, media: Media) -> bytes:
+    """The packet's payload, as an encoder of that codec might have made it."""
+    if codec is tables.Codec.OPUS:
+        return media.tag
+    if codec is tables.Codec.VP8:
+        return vp8_payload(media)
+    key, first, other = HEADS[codec]
+    return (key if media.key_frame and media.frame_start else first if media.frame_start else other) + b"#" + media.tag
 
 
 def rtp(
@@ -93,7 +113,9 @@ def rtp(
     return head + payload
 
 
-def read_media(plain: bytes, slot: int, index: int, *, repair: bool, video: bool) -> Delivered:
+def read_media(
+    plain: bytes, slot: int, index: int, *, repair: bool, video: bool, codec: tables.Codec = tables.Codec.VP8
+) -> Delivered:
     """Take a plain packet apart with the parsers in their interpreted form."""
     header, descriptor = types.SimpleNamespace(), types.SimpleNamespace()
     assert PARSE.rtp.parse(plain, len(plain), header) == 0
@@ -101,12 +123,16 @@ def read_media(plain: bytes, slot: int, index: int, *, repair: bool, video: bool
     if repair:
         repair_of, payload = int.from_bytes(payload[:2], "big"), payload[2:]
     picture_id = tl0 = 0
-    if video:
+    if video and codec is not tables.Codec.VP8:
+        payload = payload[payload.index(b"#") + 1 :]
+    elif video:
         assert PARSE.vp8.parse(payload, len(payload), descriptor) == 0
         picture_id, tl0 = descriptor.picture_id, descriptor.tl0
         payload = payload[descriptor.size :]
         payload = payload[10:] if payload[0] & 1 == 0 else payload[1:]
-    return Delivered(slot, index, header.timestamp, bool(header.marker), picture_id, tl0, payload, repair_of)
+    return Delivered(
+        slot, index, header.timestamp, bool(header.marker), picture_id, tl0, payload, repair_of, header.payload_type
+    )
 
 
 class Endpoint:
@@ -159,6 +185,7 @@ class Compiled:
         first_index: int = 100,
         profile: int = 1,
         audio: bool = False,
+        codec: tables.Codec = tables.Codec.VP8,
         address: str = "127.0.0.1",
     ) -> None:
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -174,7 +201,7 @@ class Compiled:
         self.first_index = first_index
         self._add_peer(0, self.publisher)
         kind = tables.Kind.AUDIO if audio else tables.Kind.VIDEO
-        codec = tables.Codec.OPUS if audio else tables.Codec.VP8
+        self.codec = codec = tables.Codec.OPUS if audio else codec
         self.commands.add_track(
             Row(0, 1), Row(0, 1), kind=kind, codec=codec, payload_type=AUDIO_PT if audio else VIDEO_PT,
             rtx_payload_type=0 if audio else RTX_PT, clock_rate=48000 if audio else 90000, nack=not audio, mid=b"v",
@@ -215,7 +242,7 @@ class Compiled:
         self.step()
 
     def packet(self, media: Media) -> bytes:
-        payload = media.tag if self.audio else vp8_payload(media)
+        payload = payload_of(self.codec, media)
         elements = (
             [(MID, b"v"), (LEVEL, bytes([media.level]))] if self.audio else [(MID, b"v"), (RID, b"%d" % media.layer)]
         )
@@ -241,7 +268,8 @@ class Compiled:
                 opened = viewer.open(datagram)
                 if opened is not None:
                     ssrc, index, plain = opened
-                    found.append(read_media(plain, slot, index, repair=ssrc >= 2000, video=not self.audio))
+                    repair, video = ssrc >= 2000, not self.audio
+                    found.append(read_media(plain, slot, index, repair=repair, video=video, codec=self.codec))
         return found
 
     def arrived(self, verdict: tables.Arrival) -> int:
@@ -254,8 +282,11 @@ class Compiled:
 class Interpreted:
     """The dual-source loops as plain Python; the ring is filled here as step.pyx does it."""
 
-    def __init__(self, layers: int, slots: int, *, first_index: int = 100) -> None:
+    def __init__(
+        self, layers: int, slots: int, *, first_index: int = 100, codec: tables.Codec = tables.Codec.VP8
+    ) -> None:
         self.loops = load()
+        self.codec = codec
         self.k: Any = State(LIMITS, self._emit, lambda *fact: None)
         self.k.now_us = 10_000_000
         self.out: list[Delivered] = []
@@ -267,7 +298,7 @@ class Interpreted:
         for slot in range(slots):
             peer, row = self.k.peers[slot], self.k.slots[slot]
             peer.profile, peer.extension_mid, peer.extension_transport_cc = 1, MID, TWCC
-            row.live, row.generation, row.peer, row.kind, row.codec = 1, 1, slot, tables.Kind.VIDEO, tables.Codec.VP8
+            row.live, row.generation, row.peer, row.kind, row.codec = 1, 1, slot, tables.Kind.VIDEO, codec
             for field in (
                 "current_layer",
                 "wanted_layer",
@@ -291,7 +322,8 @@ class Interpreted:
         payload = k.packets[p].payload
         size = self.loops.rewrite.rewrite(k, s, p, payload, out)
         self.loops.rewrite.remember(k, s, k.slots[s].current_layer, p)
-        self.out.append(read_media(bytes(out[:size]), s, k.decision[0].index, repair=False, video=True))
+        plain = bytes(out[:size])
+        self.out.append(read_media(plain, s, k.decision[0].index, repair=False, video=True, codec=self.codec))
         return int(tables.Departure.SENT)
 
     def want(self, slot: int, layer: int, temporal: int = 3) -> None:
@@ -319,18 +351,24 @@ class Interpreted:
         too_old = layer.newest >= 0 and media.index <= layer.newest - layer.ring_mask
         if too_old or (packet.index == media.index and packet.generation == 1):
             return None
-        payload = vp8_payload(media)
+        payload = payload_of(self.codec, media)
         packet.index, packet.generation, packet.arrival_us = media.index, 1, self.k.now_us
         packet.timestamp, packet.length, packet.payload = media.timestamp & 0xFFFFFFFF, len(payload), payload
-        packet.picture_id, packet.tl0, packet.temporal = media.picture_id, media.tl0, media.temporal
-        packet.temporal_sync, packet.descriptor = 1, 2 | 4 | 8 | 16
-        packet.marker, packet.frame_start = int(media.marker), int(media.frame_start)
-        packet.key_frame = int(media.key_frame and media.frame_start)
+        if self.codec is tables.Codec.VP8:
+            packet.picture_id, packet.tl0, packet.temporal = media.picture_id, media.tl0, media.temporal
+            packet.temporal_sync, packet.descriptor = 1, 2 | 4 | 8 | 16
+            packet.frame_start = int(media.frame_start)
+        packet.marker, packet.key_frame = int(media.marker), self._begins_key_frame(payload)
         packet.level = packet.orientation = 255
         layer.newest = max(layer.newest, media.index)
         if packet.key_frame and media.index > layer.key_frame:
             layer.key_frame, layer.key_frame_at_us = media.index, self.k.now_us
         return row
+
+    def _begins_key_frame(self, payload: bytes) -> int:
+        picture = types.SimpleNamespace()
+        assert vars(self.loops)[self.codec.name.lower()].parse(payload, len(payload), picture) == 0
+        return int(picture.key_frame)
 
     def delivered(self) -> list[Delivered]:
         found, self.out = self.out, []

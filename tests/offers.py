@@ -21,13 +21,14 @@ TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-0
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
-def negotiation(camera_codec: str = "VP8") -> Negotiation:
+def negotiation(camera_codec: str = "VP8", *, audio_red: bool = False) -> Negotiation:
     ssrcs, tracks, credentials = itertools.count(FIRST_SSRC), itertools.count(1), itertools.count()
     return Negotiation(
         draw_credentials=lambda: (("local", "local1", "local2", "local3")[next(credentials)], "p" * 24),
         draw_ssrc=lambda: next(ssrcs),
         draw_track=lambda: next(tracks),
         camera_codec=camera_codec,
+        audio_red=audio_red,
     )
 
 
@@ -42,7 +43,7 @@ def audio(mid: str, direction: str = "recvonly") -> sdp.MediaSection:
         rtcp_mux=True,
         codecs=(
             sdp.Codec(111, "opus", 48_000, 2, {"stereo": "1"}, frozenset({"transport-cc", "nack"})),
-            sdp.Codec(63, "red", 48_000, 2),
+            sdp.Codec(63, "red", 48_000, 2, {"111/111": ""}),
             sdp.Codec(126, "telephone-event", 8_000),
         ),
         extensions=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 
 from sfu.channel import Extensions
 from sfu.routing import tables
@@ -13,12 +14,16 @@ from tests.kernels import AUDIO_PT, LEVEL, LIMITS, MID, TWCC, Delivered, Endpoin
 FRAME_US = 20_000
 FRAME_SAMPLES = 960
 LOUD, SILENT = 20, 127  # -dBov
+# Payload types of RED as people send it and as they are sent it; of Opus as they are sent it.
+RED_IN, RED_OUT, OPUS_OUT = 63, 62, 109
 
 
 class AudioRoom:
     """Stepped by hand on a clock of its own; `heard` collects what each person was sent."""
 
-    def __init__(self, people: int, slots: int = 3) -> None:
+    def __init__(self, people: int, slots: int = 3, *, red: Collection[int] = ()) -> None:
+        """`red`: those whose slots take redundant audio; everybody may send it."""
+        self.red = red
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.server.bind(("127.0.0.1", 0))
         self.server.setblocking(False)
@@ -45,15 +50,16 @@ class AudioRoom:
         self.add_microphone(number)
         for slot in range(self.slots):
             self.commands.add_slot(
-                Row(number * 8 + slot, 1), peer, kind=tables.Kind.AUDIO, codec=tables.Codec.OPUS, payload_type=109,
+                Row(number * 8 + slot, 1), peer, kind=tables.Kind.AUDIO, codec=tables.Codec.OPUS, payload_type=OPUS_OUT,
                 rtx_payload_type=0, clock_rate=48000, ssrc=1000 + number * 8 + slot, rtx_ssrc=0, ranked=True,
                 first_numbers=50, first_timestamp=777, mid=b"%d" % slot,
+                red_payload_type=RED_OUT if number in self.red else 0,
             )  # fmt: skip
 
     def add_microphone(self, number: int) -> None:
         self.commands.add_track(
             Row(number, self.lives[number]), Row(number, 1), kind=tables.Kind.AUDIO, codec=tables.Codec.OPUS,
-            payload_type=AUDIO_PT, rtx_payload_type=0, clock_rate=48000, nack=False, mid=b"m",
+            payload_type=AUDIO_PT, rtx_payload_type=0, clock_rate=48000, nack=False, mid=b"m", red_payload_type=RED_IN,
         )  # fmt: skip
         self.commands.add_layer(
             Row(number, self.lives[number]), Row(number, self.lives[number]), ssrc=0, rtx_ssrc=0, rid=b""
@@ -69,13 +75,19 @@ class AudioRoom:
         self.kernel.step(0, self.now_us)
         self.kernel.take_events(2048)
 
-    def speak(self, levels: dict[int, int | None], elapsed_us: int = FRAME_US) -> dict[int, list[Delivered]]:
-        """20 ms: each of these people sends a frame at this level (None = no level extension); what each one got."""
+    def speak(
+        self, levels: dict[int, int | None], elapsed_us: int = FRAME_US, payload: tuple[int, bytes] | None = None
+    ) -> dict[int, list[Delivered]]:
+        """20 ms: each of these people sends a frame at this level (None = no level extension); what each one got.
+
+        `payload`: another payload type and payload than a frame of Opus that names its sender.
+        """
         for number, level in levels.items():
             elements = [(MID, b"m")] + ([] if level is None else [(LEVEL, bytes([level]))])
             timestamp = self.base[number] + (self.now_us + elapsed_us) * 48 // 1000 // FRAME_SAMPLES * FRAME_SAMPLES
             tag = b"%d:%d" % (number, self.index[number])
-            packet = rtp(AUDIO_PT, self.index[number], timestamp, 500 + number, tag, marker=False, elements=elements)
+            kind, body = payload or (AUDIO_PT, tag)
+            packet = rtp(kind, self.index[number], timestamp, 500 + number, body, marker=False, elements=elements)
             sealed = self.people[number].srtp.seal_rtp(packet, self.index[number])
             self.people[number].socket.sendto(sealed, self.server.getsockname())
             self.index[number] += 1

@@ -26,7 +26,7 @@ import { Sharing } from "./sharing.js";
 import { assign, AUDIO_SLOTS, changedWishes, slotsNeeded, wishedHeight } from "./slots.js";
 import { tilesOf } from "./tilemodel.js";
 import { ConnectionLost, ServerError } from "./wire.js";
-import { codeWords, endWords, errorWords } from "./words.js";
+import { codeWords, endWords, errorWords, refusedWords } from "./words.js";
 
 /**
  * While devices start or the permission question is open, see and hear the others after this long; our tracks follow.
@@ -108,6 +108,7 @@ export class Call {
     this.protocol = new Protocol(url, grant, {
       joined: (joined, resumed) => this.#joined(joined, resumed),
       message: (message) => this.#received(message),
+      refused: (sources) => this.listener.problem(refusedWords(sources)),
       status: (status) => this.listener.status(status),
       ended: (reason) => this.#ended(typeof reason === "string" ? endWords(reason) : errorWords(reason)),
     });
@@ -340,8 +341,7 @@ export class Call {
   /** @param {unknown} error @param {Peer | null} peer  whose request it was */
   #failed(error, peer) {
     // A lost connection is told as such, and a peer that was replaced has nothing to say any more.
-    if (error instanceof ConnectionLost || peer !== this.protocol.peer) return;
-    this.listener.problem(errorWords(error));
+    if (!(error instanceof ConnectionLost) && peer === this.protocol.peer) this.listener.problem(errorWords(error));
   }
 
   /** @param {Words} words */

@@ -5,8 +5,12 @@
  * @typedef {{mid: string, kind: "audio" | "video", track: MediaStreamTrack}} Slot
  */
 
+import { playsStereo } from "./stereo.js";
+
 /** Three sizes of the camera, so that the server has a small picture for a small tile. */
 const SIMULCAST = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+/** Of these Chromium sends the smallest size alone, unless every size says that it is no part of another. */
+const LAYERED = new Set(["VP9", "AV1"]);
 
 export class Peer {
   /** @type {Map<Source, RTCRtpTransceiver>} */
@@ -15,12 +19,17 @@ export class Peer {
   #slots = [];
   /** @type {Promise<void>} */
   #turn = Promise.resolve();
+  /** @type {RTCRtpEncodingParameters[]} */
+  #sizes;
 
   /**
    * @param {RTCIceServer[]} iceServers
    * @param {(state: RTCPeerConnectionState) => void} onState
+   * @param {string} [codec]  the room's
    */
-  constructor(iceServers, onState) {
+  constructor(iceServers, onState, codec = "VP8") {
+    const mode = LAYERED.has(codec) ? { scalabilityMode: "L1T1" } : {};
+    this.#sizes = SIMULCAST.map((size) => ({ ...size, ...mode }));
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
   }
@@ -66,7 +75,13 @@ export class Peer {
 
   /** @param {Source} source */
   publishes(source) {
-    return this.#published.has(source);
+    return this.#taken(source) !== undefined;
+  }
+
+  /** @param {Source} source @returns {RTCRtpTransceiver | undefined}  none where the server refused it */
+  #taken(source) {
+    const known = this.#published.get(source);
+    return known?.currentDirection === "stopped" ? undefined : known;
   }
 
   /**
@@ -76,12 +91,12 @@ export class Peer {
    * @returns {Promise<boolean>}  true where an offer is needed now
    */
   async publish(source, track) {
-    const known = this.#published.get(source);
+    const known = this.#taken(source);
     if (known) {
       await known.sender.replaceTrack(track);
       return false;
     }
-    const sendEncodings = source === "camera" ? SIMULCAST : [];
+    const sendEncodings = source === "camera" ? this.#sizes : [];
     const what = track ?? (source === "camera" || source === "screen" ? "video" : "audio");
     this.#published.set(source, this.pc.addTransceiver(what, { direction: "sendonly", sendEncodings }));
     return true;
@@ -113,7 +128,8 @@ export class Peer {
   /** @param {(offer: {sdp: string, sources: Record<string, Source>}) => Promise<string>} exchange */
   async #negotiate(exchange) {
     if (this.pc.signalingState === "closed") return;
-    await this.pc.setLocalDescription();
+    const { type, sdp: offered = "" } = await this.pc.createOffer();
+    await this.pc.setLocalDescription({ type, sdp: playsStereo(offered) });
     /** @type {Record<string, Source>} */
     const sources = {};
     for (const [source, { mid }] of this.#published) if (mid !== null) sources[mid] = source;

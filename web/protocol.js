@@ -11,6 +11,7 @@
  * @property {(joined: Joined, resumed: boolean) => void} joined  in the room; not `resumed` = a new peer connection,
  *   so publish again
  * @property {(message: RoomMessage) => void} message
+ * @property {(sources: Source[]) => void} refused  of ours, because we have not the room's codec
  * @property {(status: Status) => void} status
  * @property {(reason: string | Error) => void} ended  for good: the server's reason, or what made us give up
  */
@@ -106,7 +107,10 @@ export class Protocol {
     try {
       await peer?.negotiate(async (offer) => {
         const answer = await this.request("offer", offer);
-        return answer.type === "answer" ? answer.sdp : "";
+        if (answer.type !== "answer") return "";
+        const refused = Object.keys(answer.refused ?? {}).map((mid) => offer.sources[mid]);
+        if (refused.length > 0) this.#on.refused(refused);
+        return answer.sdp;
       });
     } catch (error) {
       if (!(error instanceof ServerError) || !CURED_BY_REJOINING.has(error.code)) throw error;
@@ -149,7 +153,7 @@ export class Protocol {
     this.#resume = joined.resume;
     if (!resumed) {
       this.#peer?.close();
-      this.#peer = new Peer(joined.ice_servers ?? [], (now) => this.#mediaChanged(now));
+      this.#peer = new Peer(joined.ice_servers ?? [], (now) => this.#mediaChanged(now), joined.camera_codec);
     }
     this.#tell();
     this.#on.joined(joined, resumed);

@@ -12,9 +12,9 @@
  *
  * @typedef {{type: "joined", request: number, participant: string, room: string, resume: string, sequence: number,
  *   participants: ParticipantView[], ice_servers: RTCIceServer[], may_publish: Source[], may_moderate: boolean,
- *   speaker: string | null}} Joined
+ *   speaker: string | null, camera_codec?: string}} Joined
  * @typedef {"mute" | "stop_video" | "remove"} ModerateAction  of those that this page has buttons for
- * @typedef {{type: "answer", request: number, sdp: string}} Answer
+ * @typedef {{type: "answer", request: number, sdp: string, refused?: Record<string, string>}} Answer
  * @typedef {{type: "done", request: number}} Done
  * @typedef {{type: "error", request: number | null, code: string, reason: string, retry_after?: number}} Failure
  * @typedef {{type: "slots", slots: SlotState[]}} Slots

@@ -94,6 +94,19 @@ export function errorWords(error) {
   return { title: "Something went wrong", text: error.message };
 }
 
+/**
+ * Words for what we publish and the server does not take.
+ * @param {import("./wire.js").Source[]} sources
+ * @returns {Words}
+ */
+export function refusedWords(sources) {
+  const what = sources.map((source) => (source === "camera" || source === "screen" ? source : "sound")).join(" and ");
+  return {
+    title: `Others cannot see or hear your ${what}`,
+    text: "This browser does not have the format that this room uses. Try another browser.",
+  };
+}
+
 /** Why a tile has no picture, by the reason in a `slots` message. */
 const REASONS = /** @type {Record<string, string>} */ ({
   codec: "This browser cannot show this picture",

@@ -92,9 +92,12 @@ class Commands:
 
     def add_track(
         self, track: Row, peer: Row, *, kind: int, codec: int, payload_type: int, rtx_payload_type: int,
-        clock_rate: int, nack: bool, mid: bytes,
+        clock_rate: int, nack: bool, mid: bytes, red_payload_type: int = 0,
     ) -> None:  # fmt: skip
-        numbers = (peer.row, peer.generation, kind, codec, payload_type, rtx_payload_type, clock_rate, int(nack))
+        numbers = (
+            peer.row, peer.generation, kind, codec, payload_type, rtx_payload_type, clock_rate, int(nack),
+            red_payload_type,
+        )  # fmt: skip
         self._push(Command.ADD_TRACK, track, numbers, mid)
 
     def add_layer(self, layer: Row, track: Row, *, ssrc: int, rtx_ssrc: int, rid: bytes) -> None:
@@ -104,11 +107,12 @@ class Commands:
     def add_slot(
         self, slot: Row, peer: Row, *, kind: int, codec: int, payload_type: int, rtx_payload_type: int,
         clock_rate: int, ssrc: int, rtx_ssrc: int, ranked: bool, first_numbers: int, first_timestamp: int, mid: bytes,
+        red_payload_type: int = 0,
     ) -> None:  # fmt: skip
         """`first_numbers`: 64 random bits for the first index, RTX index, picture id, TL0PICIDX."""
         numbers = (
             peer.row, peer.generation, kind, codec, payload_type, rtx_payload_type, clock_rate,
-            ssrc, rtx_ssrc, int(ranked), first_numbers, first_timestamp,
+            ssrc, rtx_ssrc, int(ranked), first_numbers, first_timestamp, red_payload_type,
         )  # fmt: skip
         self._push(Command.ADD_SLOT, slot, numbers, mid)
 

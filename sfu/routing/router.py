@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -157,12 +156,12 @@ class Router:
         return self._shown(slot, 0, 0, "")
 
     def layer_seen(self, layer_row: Row, height: int, now: float) -> list[channel.Event]:
-        """A key frame with a new size: choose again for everyone who wants this track."""
+        """The first key frame, or one with a new size (0 = unknown): choose again for all who want this track."""
         found = self._layer_rows.get(layer_row)
         if found is None:
             return []
         track, layer = found
-        layer.height = height
+        layer.height, layer.seen = height, True
         layer.moved_at = now
         events = self._choose_again(track, now)
         for slot in self._watching(track.number):
@@ -274,6 +273,7 @@ class Router:
             track.row, peer.row, kind=track.kind, codec=CODECS.get(description.codec, Codec.OTHER),
             payload_type=description.payload_type, rtx_payload_type=description.rtx_payload_type,
             clock_rate=description.clock_rate, nack=description.nack, mid=description.mid.encode(),
+            red_payload_type=description.red_payload_type,
         )  # fmt: skip
         named = {bound.rid: bound for bound in description.ssrcs}
         for rid in description.rids or ("",):
@@ -315,7 +315,7 @@ class Router:
             slot.row, peer.row, kind=slot.kind, codec=CODECS.get(description.codec, Codec.OTHER),
             payload_type=description.payload_type, rtx_payload_type=description.rtx_payload_type,
             clock_rate=description.clock_rate, ssrc=description.ssrc, rtx_ssrc=description.rtx_ssrc,
-            ranked=slot.ranked,
+            ranked=slot.ranked, red_payload_type=description.red_payload_type,
             first_numbers=self._draw.getrandbits(62), first_timestamp=self._draw.getrandbits(32),
             mid=description.mid.encode(),
         )  # fmt: skip
@@ -330,8 +330,8 @@ class Router:
         if peer is not None:
             peer.slots.pop(slot.mid, None)
 
-    def _watching(self, track: int) -> Iterator[Slot]:
-        return iter([s for s in self._slot_rows.values() if s.carried == track or (s.wish and s.wish.track == track)])
+    def _watching(self, track: int) -> list[Slot]:
+        return [s for s in self._slot_rows.values() if s.carried == track or (s.wish and s.wish.track == track)]
 
     def _choose_again(self, track: Track, now: float) -> list[channel.Event]:
         events: list[channel.Event] = []

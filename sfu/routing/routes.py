@@ -10,7 +10,7 @@ from sfu.routing.commands import Row
 from sfu.routing.tables import Codec, Kind
 
 KINDS = {"audio": Kind.AUDIO, "video": Kind.VIDEO}
-CODECS = {"opus": Codec.OPUS, "VP8": Codec.VP8}
+CODECS = {"opus": Codec.OPUS, "VP8": Codec.VP8, "H264": Codec.H264, "VP9": Codec.VP9, "AV1": Codec.AV1}
 # A layer that sent nothing for so long is not chosen. Shorter flaps at low frame rates.
 LAYER_SILENT_S = 1.0
 
@@ -20,7 +20,8 @@ class Layer:
     row: Row
     rid: str
     ssrc: int = 0
-    height: int = 0
+    height: int = 0  # pixels, 0 = its key frames do not tell
+    seen: bool = False  # it has shown a key frame
     packets: int = 0
     octets: int = 0
     moved_at: float = -1e9  # when its packet counter last rose
@@ -41,7 +42,7 @@ class Track:
 
     def states(self, now: float) -> list[LayerState]:
         return [
-            LayerState(at, layer.height, layer.height > 0 and now - layer.moved_at < LAYER_SILENT_S)
+            LayerState(at, layer.height, layer.seen and now - layer.moved_at < LAYER_SILENT_S)
             for at, layer in enumerate(self.layers)
         ]
 

@@ -28,6 +28,8 @@ SENT_PER_SLOT = 512
 # References a pacer row can queue before it drops (QUEUE_FULL): about 100 ms of 2.5 Mbit/s.
 QUEUE_PER_PEER = 64
 AUDIO_SLOTS_PER_PEER = 8
+# The most that a command says; ADD_SLOT needs them all.
+NUMBERS_PER_COMMAND = 13
 # Sources one peer may publish: camera, microphone, screen and its audio, and as many spare.
 TRACKS_PER_PEER = 8
 LAYERS_PER_TRACK = 4
@@ -73,6 +75,7 @@ class Arrival(enum.IntEnum):
     UNKNOWN_KIND = 24
     RECEIVE_ERROR = 25
     OVER_LIMIT = 26  # the peer sends more than its grant allows
+    RED_BAD = 27  # redundant audio (RFC 2198) that is cut short, or of another codec
 
 
 class Departure(enum.IntEnum):
@@ -149,6 +152,9 @@ class Codec(enum.IntEnum):
     OTHER = 0
     OPUS = 1
     VP8 = 2
+    H264 = 3
+    VP9 = 4
+    AV1 = 5
 
 
 class Profile(enum.IntEnum):
@@ -254,6 +260,7 @@ TRACK = np.dtype(
         ("muted", "u1"),
         ("payload_type", "u1"),
         ("rtx_payload_type", "u1"),
+        ("red_payload_type", "u1"),  # 0 = it sends no RED
         ("layer_count", "u1"),
         ("nack", "u1"),
         ("fresh", "u1"),  # took a seat just now: nobody has heard him before
@@ -320,7 +327,7 @@ PACKET = np.dtype(
         ("descriptor", "u1"),  # bits: 1 picture id of 7 bits, 2 of 15 bits, 4 TL0PICIDX, 8 temporal id
         ("orientation", "u1"),  # 255 = not given
         ("repaired", "u1"),
-        ("pad", "u1"),
+        ("red", "u1"),  # bytes of RED headers in front of its blocks, 0 = plain
     ],
     align=True,
 )
@@ -370,6 +377,7 @@ SLOT = np.dtype(
         ("ranked", "u1"),
         ("payload_type", "u1"),
         ("rtx_payload_type", "u1"),
+        ("red_payload_type", "u1"),  # 0 = it takes no RED
         ("wanted_temporal", "u1"),
         ("current_temporal", "u1"),
         ("started", "u1"),
@@ -442,7 +450,7 @@ COMMAND = np.dtype(
         ("row", "i4"),
         ("generation", "u4"),
         ("length", "u4"),
-        ("numbers", "i8", (12,)),
+        ("numbers", "i8", (NUMBERS_PER_COMMAND,)),
         ("bytes", "u1", (256,)),
     ],
     align=True,

@@ -119,7 +119,7 @@ def _section(plan: SectionPlan, candidates: Sequence[Candidate], picture_bps: in
         kind=offered.kind,
         port=port,
         protocol=offered.protocol,
-        formats=tuple(str(number) for number in (codec.payload_type, codec.rtx_payload_type) if number),
+        formats=tuple(str(one.payload_type) for one in _codecs(codec)),
         connection=connection,
         bandwidth_bps=picture_bps if _publishes_picture(plan) else 0,
         mid=offered.mid,
@@ -167,9 +167,14 @@ def _codecs(codec: codecs.Agreed) -> tuple[sdp.Codec, ...]:
     media = sdp.Codec(
         codec.payload_type, codec.name, codec.clock_rate, codec.channels, dict(codec.fmtp), codec.feedback
     )
-    if not codec.rtx_payload_type:
-        return (media,)
-    return media, sdp.Codec(codec.rtx_payload_type, "rtx", codec.clock_rate, fmtp={"apt": str(codec.payload_type)})
+    number = str(codec.payload_type)
+    if codec.rtx_payload_type:
+        return media, sdp.Codec(codec.rtx_payload_type, "rtx", codec.clock_rate, fmtp={"apt": number})
+    if codec.red_payload_type:
+        red = sdp.Codec(codec.red_payload_type, "red", codec.clock_rate, codec.channels, {f"{number}/{number}": ""})
+        # The first one is what a browser sends.
+        return (red, media) if codec.red_first else (media, red)
+    return (media,)
 
 
 def _ssrcs(slot: channel.SlotDescription | None) -> tuple[sdp.Ssrc, ...]:

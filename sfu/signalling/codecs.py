@@ -19,7 +19,10 @@ _AUDIO_FEEDBACK: Final = frozenset({"transport-cc"})
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What is sent or received in one m-section. `rtx_payload_type` 0 = the offer has no RTX for it."""
+    """What is sent or received in one m-section. `rtx_payload_type` 0 = the offer has no RTX for it.
+
+    `red_payload_type` 0 = no RED (RFC 2198); `red_first`: the client sends it rather than the plain codec.
+    """
 
     name: str
     payload_type: int
@@ -28,6 +31,8 @@ class Agreed:
     rtx_payload_type: int = 0
     feedback: frozenset[str] = frozenset()
     fmtp: tuple[tuple[str, str], ...] = ()
+    red_payload_type: int = 0
+    red_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "AV1": _Rule("video", 90_000, 1, _profile_0("profile"), ("profile", "level-idx", "tier")),
 }
 CAMERA_CODECS: Final = tuple(name for name, rule in _RULES.items() if rule.kind == "video")
+# RFC 7587 section 6.1 (6 kbit/s is the least that Opus has, 510 the most): another number is nobody's wish.
+_OPUS_BPS: Final = range(6_000, 510_001)
 
 
 def choose(section: sdp.MediaSection, name: str) -> Agreed | None:
@@ -82,6 +89,7 @@ def choose(section: sdp.MediaSection, name: str) -> Agreed | None:
     if best is None:
         return None
     codec = best[1]
+    red = _red_of(section, codec) if rule.kind == "audio" else None
     mirrored = ((key, codec.fmtp[key]) for key in rule.mirrored if _is_plain(codec.fmtp.get(key, "")))
     return Agreed(
         name=name,
@@ -91,7 +99,40 @@ def choose(section: sdp.MediaSection, name: str) -> Agreed | None:
         rtx_payload_type=_rtx_of(section, codec) if rule.kind == "video" else 0,
         feedback=codec.rtcp_fb & (_VIDEO_FEEDBACK if rule.kind == "video" else _AUDIO_FEEDBACK),
         fmtp=(*mirrored, *rule.fmtp),
+        red_payload_type=red.payload_type if red else 0,
+        red_first=red is not None and _precedes(section, red, codec),
     )
+
+
+def choose_any(section: sdp.MediaSection, name: str) -> Agreed | None:
+    """As `choose`, else another codec of the same kind: a slot must stay open even where it can show nothing."""
+    kind = _RULES[name].kind
+    others = (other for other, rule in _RULES.items() if rule.kind == kind and other != name)
+    return next((found for each in (name, *others) if (found := choose(section, each)) is not None), None)
+
+
+def opus_fmtp(offered: Mapping[str, str], *, stereo: bool, publishes: bool, receives: bool) -> dict[str, str]:
+    """What an answer says of Opus beside `choose`'s own (RFC 7587 section 6.1), by what the offer says.
+
+    Towards a publisher parameters are our wishes: what it declares of itself is what we ask for, and stereo where its
+    source is music (`stereo`). Towards a viewer they tell what may come: stereo where it said that it plays it.
+    """
+    asked: dict[str, str] = {}
+    if publishes and (stereo or "1" in (offered.get("stereo"), offered.get("sprop-stereo"))):
+        asked["stereo"] = "1"
+    if receives and offered.get("stereo") == "1":
+        asked["sprop-stereo"] = "1"
+    if publishes and offered.get("usedtx") == "1":
+        asked["usedtx"] = "1"
+    bps = offered.get("maxaveragebitrate", "")
+    if publishes and _is_plain(bps) and bps.isdigit() and int(bps) in _OPUS_BPS:
+        asked["maxaveragebitrate"] = bps
+    return asked
+
+
+def offered_fmtp(section: sdp.MediaSection, payload_type: int) -> Mapping[str, str]:
+    """The fmtp of one payload type of the offer."""
+    return next((codec.fmtp for codec in section.codecs if codec.payload_type == payload_type), {})
 
 
 def _is(codec: sdp.Codec, name: str, clock_rate: int) -> bool:
@@ -113,6 +154,21 @@ def _rtx_of(section: sdp.MediaSection, codec: sdp.Codec) -> int:
         if _is(rtx, "rtx", codec.clock_rate) and rtx.fmtp.get("apt") == wanted:
             return rtx.payload_type
     return 0
+
+
+def _red_of(section: sdp.MediaSection, codec: sdp.Codec) -> sdp.Codec | None:
+    """RED of nothing but this codec: `a=fmtp:63 111/111`. Without fmtp it would be of whatever comes."""
+    for red in section.codecs:
+        made_of = {part for key in red.fmtp for part in key.split("/")}
+        if _is(red, "red", codec.clock_rate) and made_of == {str(codec.payload_type)}:
+            return red
+    return None
+
+
+def _precedes(section: sdp.MediaSection, one: sdp.Codec, other: sdp.Codec) -> bool:
+    formats = section.formats
+    numbers = str(one.payload_type), str(other.payload_type)
+    return all(number in formats for number in numbers) and formats.index(numbers[0]) < formats.index(numbers[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,8 @@ class IceServer(msgspec.Struct, frozen=True, kw_only=True):
 class Joined(ServerMessage, tag="joined"):
     """You are in: who you are, who is there, how to come back. `sequence` numbers the room's events.
 
-    `participants` are those who may publish; `audience` is how many are here to watch only.
+    `participants` are those who may publish; `audience` is how many are here to watch only. Pictures are sent in
+    `camera_codec`, screens too: a client without it publishes none, and is told `codec` in `slots` in place of one.
     """
 
     request: int
@@ -161,6 +162,7 @@ class Joined(ServerMessage, tag="joined"):
     may_moderate: bool = False
     audience: int = 0
     speaker: str | None = None
+    camera_codec: str = "VP8"
 
 
 class Granted(ServerMessage, tag="granted"):
@@ -171,10 +173,15 @@ class Granted(ServerMessage, tag="granted"):
 
 
 class Answer(ServerMessage, tag="answer"):
-    """The SDP answer to the offer `request`."""
+    """The SDP answer to the offer `request`.
+
+    `refused` says by mid why a source of yours is not taken, and its m-section is answered with port 0: `codec` means
+    that the section has not the room's codec (`camera_codec` of `joined`; Opus for sound). All else stands.
+    """
 
     request: int
     sdp: str
+    refused: dict[str, str] = {}
 
 
 class Done(ServerMessage, tag="done"):
@@ -193,7 +200,11 @@ class Error(ServerMessage, tag="error"):
 
 
 class SlotState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a slot carries. `participant` is null when nothing is shown; `reason` says why not more."""
+    """What a slot carries. `participant` is null when nothing is shown; `reason` says why not more.
+
+    `waiting_for_key_frame` and `waiting_for_source`: it will come. `no_such_layer`: the source has none as small as
+    asked. `codec`: this client cannot decode what the room sends.
+    """
 
     mid: str
     participant: str | None = None

@@ -36,7 +36,10 @@ _ANSWERED_DIRECTION: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What one offer came to. `sources` names the track of each source that is published."""
+    """What one offer came to. `sources` names the track of each source that is published.
+
+    `refused` says by mid why a source is not taken: "codec" = the section has not the room's codec.
+    """
 
     tracks: tuple[channel.TrackDescription, ...]
     slots: tuple[channel.SlotDescription, ...]
@@ -46,6 +49,7 @@ class Proposal:
     dtls_server: bool
     extensions: channel.Extensions
     plan: answer.AnswerPlan
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, *, request: int, peer: int, room: int, max_kbps: int) -> channel.Describe:
         """The command that makes it so in the worker. The answer leaves after its Done (rule 1)."""
@@ -102,10 +106,12 @@ class Negotiation:
         draw_ssrc: Callable[[], int],
         draw_track: Callable[[], int],
         camera_codec: str = "VP8",
+        audio_red: bool = False,
     ) -> None:
         """`draw_credentials` gives a fresh (ufrag, pwd), `draw_ssrc` random 32-bit numbers, `draw_track` new numbers.
 
-        `camera_codec` is the room's, one of codecs.CAMERA_CODECS; another one raises Internal.
+        `camera_codec` is the room's, one of codecs.CAMERA_CODECS; another one raises Internal. `audio_red`: publishers
+        are asked for redundant audio, else only those send it who offer it first.
         """
         if camera_codec not in codecs.CAMERA_CODECS:
             raise Internal(f"the room's camera codec {camera_codec!r} is none of {', '.join(codecs.CAMERA_CODECS)}")
@@ -116,6 +122,7 @@ class Negotiation:
         self._draw_ssrc = draw_ssrc
         self._draw_track = draw_track
         self._codecs = {"audio": AUDIO_CODEC, "video": camera_codec}
+        self._audio_red = audio_red
         self._state = _State(local)
 
     def offer(self, sdp: str, sources: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> Proposal:
@@ -131,13 +138,13 @@ class Negotiation:
         """As `offer`, for an offer that has been read."""
         live = offer_rules.live_sections(session)
         published = offer_rules.sources_by_mid(session, live, sources, self._state.sources)
-        sections = {section.mid or "": self._section(section, section.mid in published) for section in live}
+        sections = {one.mid or "": self._section(one, published.get(one.mid or "", "")) for one in live}
         accepted = {mid: plan for mid, plan in sections.items() if plan.codec is not None}
         remote = offer_rules.remote_side(session, set(accepted), self._state.remote)
         offer_rules.check_one_number_space(
             [plan.offered for plan in accepted.values()], [plan.codec for plan in accepted.values() if plan.codec]
         )
-        tracks = tuple(self._track(plan, mid) for mid, plan in accepted.items() if mid in published)
+        tracks = tuple(self._track(accepted[mid], mid) for mid in accepted if _is_taken(accepted[mid]))
         offer_rules.check_ssrcs(tracks)
         outgoing, used = self._outgoing(session, accepted)
         partners = offer_rules.partners(session, {mid: one.kind for mid, one in outgoing.items()}, pairs)
@@ -156,6 +163,7 @@ class Negotiation:
             dtls_server=remote.dtls_server,
             extensions=_extension_ids(accepted.values()),
             plan=plan,
+            refused={mid: "codec" for mid in published if mid not in numbers},
         )
 
     def _credentials(self, remote: offer_rules.Remote) -> tuple[str, str]:
@@ -164,18 +172,24 @@ class Negotiation:
         restarts = before is not None and (before.ice_ufrag, before.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd)
         return self._draw_credentials() if restarts else self._state.local
 
-    def _section(self, section: sdp.MediaSection, publishes: bool) -> answer.SectionPlan:
-        """Codec, direction, layers and extensions of a live section; without a codec it will be rejected.
+    def _section(self, section: sdp.MediaSection, source: str) -> answer.SectionPlan:
+        """Codec, direction, layers and extensions of a live section that publishes `source` ("" = nothing).
 
-        An inactive one is answered inactive, not rejected: port 0 would stop the browser's transceiver for good.
+        Without a codec it will be rejected. An inactive one is answered inactive, and a slot without the room's codec
+        by one that it has: port 0 would stop the browser's transceiver for good.
         """
         receives = section.direction in ("recvonly", "sendrecv")
         idle = section.direction == "inactive"
         name = self._codecs.get(section.kind)
-        agreed = codecs.choose(section, name) if name and (publishes or receives or idle) else None
+        agreed = codecs.choose(section, name) if name and (source or receives or idle) else None
+        publishes = bool(source) and agreed is not None
+        if agreed is None and name and (receives or idle):
+            agreed = codecs.choose_any(section, name)
         if agreed is None:
             return answer.SectionPlan(section)
         offer_rules.check_transport(section)
+        if section.kind == "audio":
+            agreed = self._sound(section, agreed, source, receives=receives)
         if not codecs.offers_extension(section, "transport_cc"):
             agreed = replace(agreed, feedback=agreed.feedback - {"transport-cc"})
         rids = _layers(section) if publishes else ()
@@ -189,6 +203,15 @@ class Negotiation:
         direction = _ANSWERED_DIRECTION[publishes, receives]
         return answer.SectionPlan(section, agreed, direction, tuple(one for _, one in extensions), rids)
 
+    def _sound(self, section: sdp.MediaSection, agreed: codecs.Agreed, source: str, *, receives: bool) -> codecs.Agreed:
+        """Opus as both sides wish it. Every slot takes RED; a publisher sends it where it or the room asks for it."""
+        offered = codecs.offered_fmtp(section, agreed.payload_type)
+        music = source == "screen_audio"
+        fmtp = codecs.opus_fmtp(offered, stereo=music, publishes=bool(source), receives=receives)
+        first = agreed.red_payload_type != 0 and bool(source) and (agreed.red_first or self._audio_red)
+        red = agreed.red_payload_type if first or receives else 0
+        return replace(agreed, fmtp=(*agreed.fmtp, *fmtp.items()), red_payload_type=red, red_first=first)
+
     def _track(self, plan: answer.SectionPlan, mid: str) -> channel.TrackDescription:
         codec = plan.codec
         if codec is None:
@@ -201,6 +224,7 @@ class Negotiation:
             payload_type=codec.payload_type,
             clock_rate=codec.clock_rate,
             rtx_payload_type=codec.rtx_payload_type,
+            red_payload_type=codec.red_payload_type if codec.red_first else 0,
             rids=plan.rids,
             ssrcs=_bound_ssrcs(plan.offered, plan.rids, rtx=codec.rtx_payload_type != 0),
             nack="nack" in codec.feedback,
@@ -309,8 +333,14 @@ def _slot(plan: answer.SectionPlan, mid: str, one: _Outgoing, partners: Mapping[
         ssrc=one.ssrc,
         rtx_payload_type=codec.rtx_payload_type,
         rtx_ssrc=one.rtx_ssrc if codec.rtx_payload_type else 0,
+        red_payload_type=codec.red_payload_type,
         pair=partners.get(mid, ""),
     )
+
+
+def _is_taken(plan: answer.SectionPlan) -> bool:
+    """Whether the section's source is published: the offer may name one that its codecs do not allow."""
+    return plan.codec is not None and plan.direction in ("recvonly", "sendrecv")
 
 
 def _stream(slot: channel.SlotDescription) -> str:

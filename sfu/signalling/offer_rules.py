@@ -145,7 +145,9 @@ def check_one_number_space(sections: Sequence[sdp.MediaSection], agreed: Sequenc
             raise BadOffer(f"a=extmap {uri[:80]!r} has two ids")
     meanings: dict[int, str] = {}
     for codec in agreed:
-        for number, meaning in ((codec.payload_type, codec.name), (codec.rtx_payload_type, f"rtx {codec.name}")):
+        repair, red = f"rtx {codec.name}", f"red {codec.name}"
+        numbers = (codec.payload_type, codec.name), (codec.rtx_payload_type, repair), (codec.red_payload_type, red)
+        for number, meaning in numbers:
             if number and meanings.setdefault(number, meaning) != meaning:
                 raise BadOffer(f"payload type {number} stands for two codecs")
 

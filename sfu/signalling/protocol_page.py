@@ -39,6 +39,16 @@ Room events carry a `sequence` that rises by one with each; `joined` tells the o
 participant carries the current number and does not raise it. Events of the past are not sent again: a gap means a
 lost WebSocket.
 
+Codecs: pictures go in the room's `camera_codec` (VP8 unless its policy says otherwise), sound in Opus; the server
+never encodes. Several slots may show one source, each at its own height. Chromium sends VP9 and AV1 in several sizes
+only where each of `sendEncodings` has a `scalabilityMode` (`L1T1`).
+
+What an offer says of Opus is heard (RFC 7587): a microphone is asked for stereo, DTX or a bit rate where its own
+section says `stereo=1`, `usedtx=1` or `maxaveragebitrate`; `screen_audio` is asked for in stereo always. Chromium
+plays stereo only where the slots of its own offer say `stereo=1`. Redundant audio (RED, RFC 2198) is sent by who
+offers `red` before `opus` (`setCodecPreferences`), or by all where the policy says `audio_red`; a slot without `red`
+gets it as plain Opus.
+
 Limits: {octets} bytes a message, an SDP of {offer_octets} bytes, {slots} entries in lists of slots; {rate:g}
 messages/s and {burst} at once, {bytes_rate:g} bytes/s and {bytes_burst} at once (defaults; see configuration.md).
 Beyond the rate the answer is `rate_limited` with `retry_after` in seconds. Who goes on is closed.

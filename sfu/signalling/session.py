@@ -25,7 +25,7 @@ import msgspec
 
 from sfu import channel, errors
 from sfu import room_values as values
-from sfu.contract import Grant
+from sfu.contract import Grant, Policy
 from sfu.room import Room
 from sfu.signalling import messages, told, turn
 from sfu.signalling.effects import (
@@ -156,6 +156,7 @@ class Session:
             may_publish=[told.source(one) for one in entry.may_publish],
             may_moderate=entry.may_moderate,
             audience=room.seats.audience,
+            camera_codec=room.seats.policy.camera_codec,
             speaker=room.active_speaker,
         )
 
@@ -167,7 +168,7 @@ class Session:
     def _offer(self, message: messages.Offer, now: float) -> list[Effect]:
         room, entry = self._in_room()
         told.check_may_publish(entry, message.sources.values())
-        negotiation, proposal, fresh = self._negotiate(message, room.seats.policy.camera_codec)
+        negotiation, proposal, fresh = self._negotiate(message, room.seats.policy)
         told.check_may_publish(entry, proposal.sources)
         effects: list[Effect] = self._close_peer() if fresh else []
         if fresh:
@@ -180,7 +181,7 @@ class Session:
         )
         return [*effects, Order(describe)]
 
-    def _negotiate(self, message: messages.Offer, camera_codec: str) -> tuple[Negotiation, Proposal, bool]:
+    def _negotiate(self, message: messages.Offer, policy: Policy) -> tuple[Negotiation, Proposal, bool]:
         """The offer's negotiation and proposal, and whether it is a new peer connection. Raises BadOffer.
 
         Another certificate is another RTCPeerConnection: nothing of the old one may be used for it. Its offer need
@@ -195,7 +196,7 @@ class Session:
                     return self._negotiation, proposal, False
             except errors.BadOffer as error:
                 refused = error
-        negotiation = self._around.negotiate(camera_codec)
+        negotiation = self._around.negotiate(policy)
         proposal = negotiation.offer(message.sdp, sources, list(message.pairs))
         if refused is not None and proposal.fingerprints == self._fingerprints:
             raise refused
@@ -259,7 +260,7 @@ class Session:
             self._shown.clear()
         max_kbps = room.entry(self.participant).max_kbps
         sdp = pending.proposal.answer(fingerprint, candidates, max_kbps)
-        answer = messages.Answer(request=pending.id, sdp=sdp)
+        answer = messages.Answer(request=pending.id, sdp=sdp, refused=dict(pending.proposal.refused))
         published = values.Negotiated(self.participant, pending.proposal.sources, slots, pending.fresh)
         return [Say(answer), Changed(room, room.apply(published))]
 

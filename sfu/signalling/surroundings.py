@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sfu import rooms
 from sfu.config import Config
-from sfu.contract import Grant
+from sfu.contract import Grant, Policy
 from sfu.signalling.effects import Counts
 from sfu.signalling.limits import Visitors
 from sfu.signalling.negotiation import Negotiation
@@ -21,7 +21,7 @@ class Surroundings:
     rooms: rooms.Rooms
     verify: Callable[[str, bool], Grant]  # (token, resuming); raises Unauthorized
     admit: Callable[[], None]  # raises Overloaded while there is no strength for one more
-    negotiate: Callable[[str], Negotiation]  # for the room's camera codec
+    negotiate: Callable[[Policy], Negotiation]  # as the room's policy wants it
     unix_time: Callable[[], float]  # seconds
     draw_peer: Callable[[], int]
     draw_request: Callable[[], int]

@@ -124,7 +124,7 @@ class WhipSession:
             raise errors.Forbidden("the grant does not allow to publish; to view, ask /whep")
         self._around.admit()
         offer = whip_offer.read(request.sdp, self.protocol)
-        self._negotiation = self._around.negotiate(self._around.rooms.policy_of(grant.room).camera_codec)
+        self._negotiation = self._around.negotiate(self._around.rooms.policy_of(grant.room))
         proposal = offer.propose(self._negotiation)
         told.check_may_publish(entry, proposal.sources)
         room, changes = self._around.rooms.enter(grant.room, entry)

@@ -32,11 +32,13 @@
     registerProcessor("gaps", Gaps);`;
 
   class CanvasClient {
-    // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes}; paired: the first audio slot
-    // goes with the first video slot, and so on.
+    // publish: null or {source, hue, toneHz, width, height, fps, simulcast, flashes, mode, rightHz, sound, red}: mode is the
+    // scalabilityMode of each size, rightHz another tone for the right channel, sound the name of its source, red asks
+    // for redundant audio. opus: what the offer says of Opus, such as "stereo=1". paired: the first audio slot goes
+    // with the first video slot, and so on.
     // relayed: only by the TURN servers that the server tells; only: by this one address of the server.
-    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false, only = "" }) {
-      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed, only });
+    constructor({ url, token, publish = null, videoSlots = 0, audioSlots = 0, paired = false, relayed = false, only = "", opus = "" }) {
+      Object.assign(this, { url, token, publish, videoSlots, audioSlots, paired, relayed, only, opus });
       this.waiting = new Map();
       this.messages = [];
       this.slots = {};
@@ -72,10 +74,13 @@
 
     // Resolves to the server's ICE fragment.
     async offer() {
-      await this.pc.setLocalDescription();
+      const offered = await this.pc.createOffer();
+      if (this.opus) offered.sdp = offered.sdp.replace(/^(a=fmtp:\d+ .*useinbandfec=1.*)$/gm, `$1;${this.opus}`);
+      await this.pc.setLocalDescription(offered);
       const sources = Object.fromEntries([...this.sources].map(([transceiver, source]) => [transceiver.mid, source]));
       const { sdp } = this.pc.localDescription;
       const answer = await this.request({ type: "offer", sdp, sources, pairs: this.pairs() });
+      this.refused = answer.refused;
       const lines = answer.sdp.split("\r\n");
       const kept = lines.filter((line) => !this.only || !line.startsWith("a=candidate:") || line.split(" ")[4] === this.only);
       await this.pc.setRemoteDescription({ type: "answer", sdp: kept.join("\r\n") });
@@ -93,11 +98,14 @@
     async addMedia() {
       const sources = new Map();
       if (this.publish) {
-        const { simulcast } = this.publish;
-        const rids = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+        const { simulcast, mode } = this.publish;
+        const sizes = [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
+        const rids = sizes.map((size) => (mode ? { ...size, scalabilityMode: mode } : size));
         this.tracks = [this.picture(), await this.tone()];
         const camera = this.pc.addTransceiver(this.tracks[0], { direction: "sendonly", sendEncodings: simulcast ? rids : [{}] });
-        sources.set(camera, "camera").set(this.pc.addTransceiver(this.tracks[1], { direction: "sendonly" }), "microphone");
+        const sound = this.pc.addTransceiver(this.tracks[1], { direction: "sendonly" });
+        if (this.publish.red) sound.setCodecPreferences(redFirst());
+        sources.set(camera, "camera").set(sound, this.publish.sound ?? "microphone");
       }
       for (let index = 0; index < this.audioSlots; index++) this.pc.addTransceiver("audio", { direction: "recvonly" });
       for (let index = 0; index < this.videoSlots; index++) this.pc.addTransceiver("video", { direction: "recvonly" });
@@ -146,11 +154,21 @@
       this.audio ??= new AudioContext({ sampleRate: 48000 });
       await this.audio.resume();
       const out = this.audio.createMediaStreamDestination();
-      const oscillator = new OscillatorNode(this.audio, { frequency: this.publish.toneHz });
       this.loudness = new GainNode(this.audio, { gain: this.publish.flashes ? 0 : 0.3 });
-      oscillator.connect(this.loudness).connect(out);
-      oscillator.start();
+      const { toneHz, rightHz } = this.publish;
+      const both = new ChannelMergerNode(this.audio, { numberOfInputs: rightHz ? 2 : 1 });
+      for (const [channel, frequency] of (rightHz ? [toneHz, rightHz] : [toneHz]).entries()) {
+        const oscillator = new OscillatorNode(this.audio, { frequency });
+        oscillator.connect(both, 0, channel);
+        oscillator.start();
+      }
+      both.connect(this.loudness).connect(out);
       return out.stream.getAudioTracks()[0];
+    }
+
+    // Fall silent, or speak again.
+    speak(loud) {
+      this.loudness.gain.value = loud ? 0.3 : 0;
     }
 
     // What this page publishes, once more, straight to another page and past the server: what the browsers alone do
@@ -300,6 +318,11 @@
       this.pc?.close();
       this.direct?.close();
     }
+  }
+
+  function redFirst() {
+    const { codecs } = RTCRtpSender.getCapabilities("audio");
+    return codecs.sort((a, b) => Number(b.mimeType === "audio/red") - Number(a.mimeType === "audio/red"));
   }
 
   // The description with all candidates in it.

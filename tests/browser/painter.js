@@ -74,12 +74,32 @@
 
   // The strongest frequency of a track in Hz, or null in near silence. The first call only starts to listen.
   function tone(track) {
-    const analyser = hear(track);
+    return strongest(hear(track));
+  }
+
+  function strongest(analyser) {
     const bins = new Float32Array(analyser.frequencyBinCount);
     analyser.getFloatFrequencyData(bins);
     let best = 0;
     for (let index = 1; index < bins.length; index++) if (bins[index] > bins[best]) best = index;
     return bins[best] > -70 ? (best * audio.sampleRate) / analyser.fftSize : null;
+  }
+
+  // The strongest frequency of each of a track's two channels; the first call only starts to listen.
+  const pairs = new Map(); // track id -> two analysers
+  function channels(track) {
+    audio ??= new AudioContext();
+    if (!pairs.has(track.id)) {
+      const split = new ChannelSplitterNode(audio, { numberOfOutputs: 2 });
+      audio.createMediaStreamSource(new MediaStream([track])).connect(split);
+      const ears = [0, 1].map((channel) => {
+        const analyser = new AnalyserNode(audio, { fftSize: 16384, smoothingTimeConstant: 0 });
+        split.connect(analyser, channel);
+        return analyser;
+      });
+      pairs.set(track.id, ears);
+    }
+    return pairs.get(track.id).map(strongest);
   }
 
   // performance.now() of the first decoded picture of another that its tile shows; null before. Noted when it happens:
@@ -95,5 +115,5 @@
   }, true);
   const firstFrame = () => firstFrameAt;
 
-  window.stentorTest = Object.assign(window.stentorTest ?? {}, { paint, read, tone, hear, firstFrame });
+  window.stentorTest = Object.assign(window.stentorTest ?? {}, { paint, read, tone, channels, hear, firstFrame });
 })();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { entrance, shareLink, socketUrl } from "../entry.js";
 import { MediaLost, ServerError } from "../wire.js";
-import { deviceWords, errorWords, initials } from "../words.js";
+import { deviceWords, errorWords, initials, refusedWords } from "../words.js";
 
 test("every way a device fails has its own words, and an unknown one is named", () => {
   const names = ["NotAllowedError", "NotFoundError", "NotReadableError", "OverconstrainedError", "InsecureContext"];
@@ -17,6 +17,11 @@ test("a full room, lost media and an unknown code are told apart", () => {
   assert.match(errorWords(new MediaLost()).text, /firewall/);
   const other = new ServerError({ type: "error", request: 1, code: "new_code", reason: "its own words" });
   assert.equal(errorWords(other).text, "its own words");
+});
+
+test("what this browser cannot send is named", () => {
+  assert.match(refusedWords(["camera"]).title, /your camera$/);
+  assert.match(refusedWords(["screen", "screen_audio"]).title, /your screen and sound$/);
 });
 
 test("initials are letters of first and last name, whatever the script", () => {

@@ -199,6 +199,7 @@ cdef int add_track(Core* core, CommandRow* c) noexcept nogil:
     t.rtx_payload_type = c.numbers[5]
     t.clock_rate = c.numbers[6]
     t.nack = c.numbers[7]
+    t.red_payload_type = c.numbers[8]
     t.mid_length = c.length if c.length <= 16 else 16
     memcpy(t.mid, c.bytes, t.mid_length)
     for i in range(LAYERS_PER_TRACK):
@@ -269,6 +270,7 @@ cdef int add_slot(Core* core, CommandRow* c) noexcept nogil:
     s.last_picture = c.numbers[10] >> 32 & 0x7FFF
     s.last_tl0 = c.numbers[10] >> 48 & 0xFF
     s.timestamp_base = c.numbers[11]
+    s.red_payload_type = c.numbers[12]
     s.wanted_temporal = s.current_temporal = 3
     s.mid_length = c.length if c.length <= 16 else 16
     memcpy(s.mid, c.bytes, s.mid_length)

@@ -19,8 +19,9 @@ from sfu.routing.kernel.reports cimport lack, note_arrival, read_rtcp, received
 from sfu.routing.kernel.srtp cimport st_open_rtcp, st_open_rtp
 from sfu.routing.kernel.tables cimport *
 from sfu.routing.kernel.udp cimport begin, finish, hand_up, tell
-from sfu.wire cimport rtp, vp8
+from sfu.wire cimport av1, h264, red, rtp, vp8, vp9
 from sfu.wire.octets cimport get16
+from sfu.wire.picture cimport Picture
 
 
 # Between two sizes of one layer that are told. Shorter lets a publisher whose every packet claims another size keep
@@ -220,17 +221,45 @@ cdef void read_elements(State* k, PacketRow* packet, int peer, const uint8_t* da
             packet.orientation = data[element.at]
 
 
-cdef int read_payload(State* k, PacketRow* packet, int layer, vp8.Vp8Descriptor* descriptor,
+cdef int read_payload(TrackRow* track, PacketRow* packet, Picture* picture, int payload_type,
                       const uint8_t* payload, int n) noexcept nogil:
-    """What forwarding must know of the payload; -1 when it cannot be one."""
+    """What forwarding must know of the payload; an Arrival verdict when it cannot be one, else -1."""
     packet.descriptor = packet.picture_id = packet.tl0 = packet.temporal = packet.temporal_sync = 0
-    packet.key_frame = packet.frame_start = 0
-    if n == 0 or k.tracks[k.layers[layer].track].codec != CODEC_VP8:
-        return 0
-    if vp8.parse(payload, n, descriptor) < 0:
+    packet.key_frame = packet.frame_start = packet.red = 0
+    cdef int bad = 0
+    if n == 0:
         return -1
+    if track.codec == CODEC_OPUS:
+        if payload_type != track.red_payload_type or payload_type == 0:
+            return -1
+        bad = red.parse(payload, n, track.payload_type)
+        packet.red = bad if bad > 0 else 0
+        return ARRIVAL_RED_BAD if bad < 0 else -1
+    if track.codec == CODEC_VP8:
+        bad = read_vp8(packet, picture, payload, n)
+    elif track.codec == CODEC_H264:
+        bad = h264.parse(payload, n, picture)
+    elif track.codec == CODEC_VP9:
+        bad = vp9.parse(payload, n, picture)
+    elif track.codec == CODEC_AV1:
+        bad = av1.parse(payload, n, picture)
+    else:
+        return -1
+    if bad < 0:
+        return ARRIVAL_MALFORMED
+    packet.key_frame = picture.key_frame
+    return -1
+
+
+cdef int read_vp8(PacketRow* packet, Picture* picture, const uint8_t* payload, int n) noexcept nogil:
+    """The one codec whose temporal layers are told apart and whose numbers are rewritten."""
+    cdef vp8.Vp8Descriptor descriptor
+    if vp8.parse(payload, n, &descriptor) < 0:
+        return -1
+    picture.key_frame = descriptor.key_frame
+    picture.width = descriptor.width
+    picture.height = descriptor.height
     packet.frame_start = descriptor.frame_start
-    packet.key_frame = descriptor.key_frame
     packet.picture_id = descriptor.picture_id
     packet.tl0 = descriptor.tl0
     packet.temporal = descriptor.temporal
@@ -238,6 +267,13 @@ cdef int read_payload(State* k, PacketRow* packet, int layer, vp8.Vp8Descriptor*
     packet.descriptor = (1 if descriptor.picture_bits == 7 else 2 if descriptor.picture_bits == 15 else 0) | (
         4 if descriptor.has_tl0 else 0) | (8 if descriptor.has_temporal else 0) | 16
     return 0
+
+
+cdef bint continues_key_frame(State* k, int layer, long long index, uint32_t timestamp) noexcept nogil:
+    """Whether a frame that is known as a key frame began before this packet: a slot must not start within it."""
+    cdef LayerRow* l = &k.layers[layer]
+    cdef PacketRow* first = &k.packets[layer * <long long> k.ring + (l.key_frame & l.ring_mask)]
+    return 0 <= l.key_frame < index and first.index == l.key_frame and first.timestamp == timestamp
 
 
 cdef int keep(Core* core, int layer, long long index, rtp.RtpHeader* header, const uint8_t* data, int at, int end,
@@ -248,13 +284,17 @@ cdef int keep(Core* core, int layer, long long index, rtp.RtpHeader* header, con
     cdef long long row = layer * <long long> k.ring + (index & l.ring_mask)
     cdef PacketRow* packet = &k.packets[row]
     cdef PacketRow facts
-    cdef vp8.Vp8Descriptor descriptor
+    cdef Picture picture
+    cdef int verdict
     if index < 0 or (l.newest >= 0 and index <= l.newest - l.ring_mask):
         return ARRIVAL_TOO_OLD
     if packet.index == index and packet.generation == l.generation:
         return ARRIVAL_DUPLICATE
-    if read_payload(k, &facts, layer, &descriptor, data + at, end - at) < 0:
-        return ARRIVAL_MALFORMED
+    verdict = read_payload(&k.tracks[l.track], &facts, &picture, header.payload_type, data + at, end - at)
+    if verdict >= 0:
+        return verdict
+    if facts.key_frame and continues_key_frame(k, layer, index, header.timestamp):
+        facts.key_frame = 0
     read_elements(k, &facts, k.tracks[l.track].peer, data, header)
     facts.index = index
     facts.generation = l.generation
@@ -263,7 +303,6 @@ cdef int keep(Core* core, int layer, long long index, rtp.RtpHeader* header, con
     facts.marker = header.marker
     facts.length = end - at
     facts.repaired = repaired
-    facts.pad = 0
     if core.run_count and (core.run_layer != layer or core.run_count == 64):
         flush_run(core)
     lack(core, layer, index)
@@ -271,7 +310,7 @@ cdef int keep(Core* core, int layer, long long index, rtp.RtpHeader* header, con
     memcpy(k.payloads + row * PACKET_BYTES, data + at, end - at)
     received(core, layer, row)
     if facts.key_frame:
-        note_key_frame(core, layer, index, &descriptor)
+        note_key_frame(core, layer, index, &picture)
     if k.tracks[l.track].muted:
         return ARRIVAL_MUTED
     core.run_layer = layer
@@ -282,7 +321,7 @@ cdef int keep(Core* core, int layer, long long index, rtp.RtpHeader* header, con
     return ARRIVAL_FORWARDED if l.first_current >= 0 or l.first_wanted >= 0 else ARRIVAL_NO_ROUTE
 
 
-cdef void note_key_frame(Core* core, int layer, long long index, vp8.Vp8Descriptor* descriptor) noexcept nogil:
+cdef void note_key_frame(Core* core, int layer, long long index, Picture* picture) noexcept nogil:
     cdef LayerRow* l = &core.state.layers[layer]
     if index <= l.key_frame:
         return
@@ -292,10 +331,11 @@ cdef void note_key_frame(Core* core, int layer, long long index, vp8.Vp8Descript
     core.state.counters[COUNTER_KEY_FRAMES] += 1
     if core.state.now_us - l.size_told_at_us < SIZE_US and l.size_told_at_us:
         return  # a size that flickers: the next key frame tells
-    if descriptor.height and (descriptor.height != l.height or descriptor.width != l.width):
+    # The first one is told in any case: a layer whose size nobody knows can be watched all the same.
+    if l.key_frames == 1 or (picture.height and (picture.height != l.height or picture.width != l.width)):
         l.size_told_at_us = core.state.now_us
-        l.height = descriptor.height
-        l.width = descriptor.width
+        l.height = picture.height
+        l.width = picture.width
         tell(&core.state, EVENT_LAYER, layer, l.height, l.width, 0)
 
 

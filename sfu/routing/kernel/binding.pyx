@@ -64,6 +64,10 @@ cdef bint equal(const uint8_t* a, int a_length, const uint8_t* b, int b_length) 
     return a_length == b_length and memcmp(a, b, a_length) == 0
 
 
+cdef bint is_media(TrackRow* track, int payload_type) noexcept nogil:
+    return payload_type == track.payload_type or (payload_type == track.red_payload_type and payload_type != 0)
+
+
 cdef int match(Core* core, int peer, const uint8_t* data, rtp.RtpHeader* header, int* repair) noexcept nogil:
     """The layer that the packet's own words name, -1 when they do not suffice (yet)."""
     cdef State* k = &core.state
@@ -93,7 +97,7 @@ cdef int match(Core* core, int peer, const uint8_t* data, rtp.RtpHeader* header,
             layer = k.tracks[track].layers[j]
             if header.ssrc == (k.layers[layer].rtx_ssrc if repair[0] else k.layers[layer].ssrc):
                 return layer
-            if not repair[0] and header.payload_type != k.tracks[track].payload_type:
+            if not repair[0] and not is_media(&k.tracks[track], header.payload_type):
                 continue
             if not equal(data + mid.at, mid.length, k.tracks[track].mid, k.tracks[track].mid_length):
                 continue

@@ -11,10 +11,16 @@
 
 import cython
 from cython.cimports.sfu.routing.kernel.forward import catch_up, detach, detach_wanted, want
+from cython.cimports.sfu.routing.kernel.select import packet_row
 from cython.cimports.sfu.routing.kernel.tables import AUDIO_SLOTS_PER_PEER, EVENT_LEFT, SEATS_PER_ROOM
 
 # Packets kept in the ring before the first loud one that leave with it, so that no word loses its beginning.
 PREROLL = cython.declare(cython.longlong, 3)
+# Older ones do not: under DTX they are the comfort noise of long ago, and the jitter buffer would wait for more such.
+# Lower: a packet that the network held up for a moment loses the beginning of a word.
+PREROLL_US = cython.declare(cython.longlong, 100000)
+# Opus sends no more in DTX (RFC 6716 section 2.1.9 and what libopus makes of it).
+DTX_BYTES = cython.declare(cython.int, 2)
 
 
 def hear(k, track, p):
@@ -24,8 +30,8 @@ def hear(k, track, p):
     loud: cython.int
     if room < 0:
         return 0
-    # A stream without levels counts as speaking while it sends.
-    loud = 127 - level if level < 128 else k.audio[0].threshold
+    # A stream without levels counts as speaking while it sends, but for the silence of DTX.
+    loud = 127 - level if level < 128 else k.audio[0].threshold if k.packets[p].length > DTX_BYTES else 0
     k.tracks[track].loudness += (16 * loud - k.tracks[track].loudness) >> 2
     if loud < k.audio[0].threshold:
         return 0
@@ -171,6 +177,15 @@ def free_slot(k, peer, layer):
     return found
 
 
+def preroll(k, layer):
+    """The source index of the first packet that leaves with the newest one."""
+    newest: cython.longlong = k.layers[layer].newest
+    index: cython.longlong = newest - PREROLL
+    while index < newest and k.now_us - k.packets[packet_row(k, layer, index)].arrival_us > PREROLL_US:
+        index += 1
+    return index
+
+
 def assign(k, peer):
     """Make the peer's ranked slots carry the seats that he shall hear."""
     room: cython.longlong = k.peers[peer].room
@@ -214,7 +229,7 @@ def assign(k, peer):
         want(k, s, layer, 0)
         # Who only changed seats may have been heard a moment ago: he goes on with his next packet.
         if k.tracks[track].fresh:
-            first = k.layers[layer].newest - PREROLL
+            first = preroll(k, layer)
             if k.slots[s].last_layer == layer and k.slots[s].last_source >= first:
                 first = k.slots[s].last_source + 1
             catch_up(k, s, layer, first)

@@ -2,7 +2,7 @@
 
 import cython
 from cython.cimports.sfu.routing.kernel.tables import CODEC_VP8, KIND_AUDIO, PACKET_BYTES, SENT_PER_SLOT
-from cython.cimports.sfu.wire import vp8
+from cython.cimports.sfu.wire import red, vp8
 from cython.cimports.sfu.wire.octets import copy, put16, put32
 from cython.cimports.sfu.wire.rtp import put_element
 
@@ -55,7 +55,10 @@ def extensions(k, s, p, out, at):
 
 
 def body(k, s, p, payload, out, at):
-    """Copy the payload to `at`, its VP8 descriptor with the slot's numbers; returns the end."""
+    """Copy the payload to `at`, its VP8 descriptor with the slot's numbers; returns the end.
+
+    The blocks of RED get the slot's payload type; for a slot that takes no RED the primary block alone is copied.
+    """
     read: cython.int = 0
     moved: cython.int
     length: cython.int = k.packets[p].length
@@ -63,6 +66,12 @@ def body(k, s, p, payload, out, at):
         moved = vp8.rewrite(payload, length, out + at, k.decision[0].picture_id, k.decision[0].tl0)
         read = moved >> 8
         at += moved & 255
+    if k.packets[p].red and k.slots[s].red_payload_type:
+        read = k.packets[p].red
+        red.rewrite(payload, read, out + at, k.slots[s].payload_type)
+        at += read
+    elif k.packets[p].red:
+        read = red.primary(payload, k.packets[p].red)
     copy(out, at, payload, read, length - read)
     return at + length - read
 
@@ -72,6 +81,8 @@ def rewrite(k, s, p, payload, out):
     at: cython.int
     out[0] = 0x80
     out[1] = k.decision[0].marker << 7 | k.slots[s].payload_type
+    if k.packets[p].red and k.slots[s].red_payload_type:
+        out[1] = k.decision[0].marker << 7 | k.slots[s].red_payload_type
     put16(out, 2, k.decision[0].index & 0xFFFF)
     put32(out, 4, k.decision[0].timestamp)
     put32(out, 8, k.slots[s].ssrc)

@@ -279,8 +279,8 @@ cdef class Kernel:
         """Write one command; False when the ring is full and the caller must wait. `wake` makes it take effect at once."""
         cdef CommandRow* command
         cdef int i
-        if len(numbers) > 12 or len(data) > 256:
-            raise ValueError("a command has at most 12 numbers and 256 bytes")
+        if len(numbers) > NUMBERS_PER_COMMAND or len(data) > 256:
+            raise ValueError(f"a command has at most {NUMBERS_PER_COMMAND} numbers and 256 bytes")
         if room(&self.core.commands) == 0:
             return False
         command = &self.core.command_rows[self.core.commands.tail % self.core.commands.size]

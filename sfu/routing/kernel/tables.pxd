@@ -86,6 +86,7 @@ ctypedef struct TrackRow:
     uint8_t muted
     uint8_t payload_type
     uint8_t rtx_payload_type
+    uint8_t red_payload_type
     uint8_t layer_count
     uint8_t nack
     uint8_t fresh
@@ -144,7 +145,7 @@ ctypedef struct PacketRow:
     uint8_t descriptor
     uint8_t orientation
     uint8_t repaired
-    uint8_t pad
+    uint8_t red
 
 ctypedef struct MissingRow:
     int64_t index
@@ -194,6 +195,7 @@ ctypedef struct SlotRow:
     uint8_t ranked
     uint8_t payload_type
     uint8_t rtx_payload_type
+    uint8_t red_payload_type
     uint8_t wanted_temporal
     uint8_t current_temporal
     uint8_t started
@@ -250,7 +252,7 @@ ctypedef struct CommandRow:
     int32_t row
     uint32_t generation
     uint32_t length
-    int64_t numbers[12]
+    int64_t numbers[13]
     uint8_t bytes[256]
 
 ctypedef struct EventRow:
@@ -316,6 +318,7 @@ cdef enum:
     SENT_PER_SLOT = 512
     QUEUE_PER_PEER = 64
     AUDIO_SLOTS_PER_PEER = 8
+    NUMBERS_PER_COMMAND = 13
     TRACKS_PER_PEER = 8
     LAYERS_PER_TRACK = 4
     SEATS_PER_ROOM = 4
@@ -352,6 +355,7 @@ cdef enum:
     ARRIVAL_UNKNOWN_KIND = 24
     ARRIVAL_RECEIVE_ERROR = 25
     ARRIVAL_OVER_LIMIT = 26
+    ARRIVAL_RED_BAD = 27
 
 cdef enum:
     DEPARTURE_SENT = 0
@@ -421,6 +425,9 @@ cdef enum:
     CODEC_OTHER = 0
     CODEC_OPUS = 1
     CODEC_VP8 = 2
+    CODEC_H264 = 3
+    CODEC_VP9 = 4
+    CODEC_AV1 = 5
 
 cdef enum:
     PROFILE_NONE = 0

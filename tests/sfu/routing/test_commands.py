@@ -111,9 +111,9 @@ def test_every_row_that_a_command_names_comes_with_its_generation() -> None:
                       mid=b"s")  # fmt: skip
     assert ring.taken == [
         (Command.SET_PATH, 1, 7, (3, 9, 2, 1), sockaddr.pack("192.0.2.7", 5004)),
-        (Command.ADD_TRACK, 4, 2, (3, 9, Kind.VIDEO, Codec.VP8, 96, 97, 90000, 1), b"v"),
+        (Command.ADD_TRACK, 4, 2, (3, 9, Kind.VIDEO, Codec.VP8, 96, 97, 90000, 1, 0), b"v"),
         (Command.ADD_LAYER, 5, 1, (4, 2, 0, 0), b"q"),
-        (Command.ADD_SLOT, 6, 3, (3, 9, Kind.AUDIO, Codec.OPUS, 111, 0, 48000, 77, 0, 1, 123, 456), b"s"),
+        (Command.ADD_SLOT, 6, 3, (3, 9, Kind.AUDIO, Codec.OPUS, 111, 0, 48000, 77, 0, 1, 123, 456, 0), b"s"),
     ]
 
 

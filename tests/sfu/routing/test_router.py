@@ -386,6 +386,54 @@ def test_a_slot_that_cannot_show_the_codec_says_so_and_wants_nothing(rig: Rig) -
     assert rig.wanted() == [(rig.slot(2, "v"), None)]
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264", "VP9", "AV1"])
+def test_a_slot_of_the_same_codec_shows_it_whichever_it_is(rig: Rig, codec: str) -> None:
+    rig.describe(1, tracks=[camera(10, codec=codec)])
+    rig.describe(2, slots=[video("v", codec=codec)])
+    rig.connect(1, 2)
+    rig.kernel.take()
+    assert rig.view(2, "v", 10) == [shown("v", 0, 0, "waiting_for_key_frame")]
+    assert rig.wanted() == [(rig.slot(2, "v"), rig.layer(1, 10))]
+
+
+def test_a_source_whose_height_nobody_knows_is_shown_all_the_same(rig: Rig) -> None:
+    rig.describe(1, tracks=[camera(10, codec="AV1")])
+    rig.describe(2, slots=[video("v", codec="AV1")])
+    rig.connect(1, 2)
+    rig.view(2, "v", 10, max_height=180)
+    layer = rig.layer(1, 10)
+    rig.sends(layer)
+    assert rig.router.measure_layers(1.0, 1.0) == []
+    assert rig.router.layer_seen(layer, 0, 1.0) == []
+    assert rig.router.switched(rig.slot(2, "v"), layer) == [shown("v", 10, 0)]
+    rig.sends(layer)
+    assert rig.router.measure_layers(1.0, 1.5) == [channel.TrackLayers(track=10, layers=(("", 0, 80_000),))]
+    # Once it is known to be too large, that is told; it is still the only one there is.
+    assert rig.router.layer_seen(layer, 720, 2.0) == [shown("v", 10, 720, "no_such_layer")]
+    assert rig.wanted()[-1] == (rig.slot(2, "v"), layer)
+
+
+def test_two_slots_of_one_viewer_show_one_source_each_at_its_own_height(rig: Rig) -> None:
+    rig.describe(1, tracks=[camera(10, ("q", "h", "f"))])
+    rig.describe(2, slots=[video("small"), video("large", ssrc=3000)])
+    rig.connect(1, 2)
+    for at, height in enumerate((180, 360, 720)):
+        rig.sends(rig.layer(1, 10, at))
+        rig.router.layer_seen(rig.layer(1, 10, at), height, 0.0)
+    rig.kernel.take()
+    rig.view(2, "small", 10, max_height=180)
+    rig.view(2, "large", 10)
+    assert rig.wanted() == [(rig.slot(2, "small"), rig.layer(1, 10, 0)), (rig.slot(2, "large"), rig.layer(1, 10, 2))]
+    told = rig.router.switched(rig.slot(2, "small"), rig.layer(1, 10, 0))
+    told += rig.router.switched(rig.slot(2, "large"), rig.layer(1, 10, 2))
+    assert told == [shown("small", 10, 180), shown("large", 10, 720)]
+    # A key frame that one of them needs is asked for once and is nothing to the other.
+    rig.kernel.take()
+    rig.view(2, "small", 0)
+    assert rig.wanted() == [(rig.slot(2, "small"), None)]
+    assert rig.router.layer_seen(rig.layer(1, 10, 2), 540, 0.5) == [shown("large", 10, 540)]
+
+
 def test_the_audio_of_a_pair_follows_its_picture_and_is_not_ranked(rig: Rig) -> None:
     rig.describe(1, tracks=[camera(10), microphone(11)])
     rig.describe(2, slots=[video("v", pair="a"), audio("a", pair="v"), audio("b")])

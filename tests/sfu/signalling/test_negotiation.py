@@ -75,6 +75,29 @@ def test_chromium_layers_are_answered_and_bound_by_rid_alone() -> None:
     assert "a=rid:q recv\r\na=rid:h recv\r\na=rid:f recv\r\na=simulcast:recv q;h;f\r\n" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "numbers", "fmtp"),
+    [
+        ("plain", "H264", (108, 109), {"profile-level-id": "42e01f", "packetization-mode": "1"}),
+        ("plain", "VP9", (98, 99), {"profile-id": "0"}),
+        ("plain", "AV1", (45, 46), {"profile": "0", "tier": "0", "level-idx": "5"}),
+        ("firefox_plain", "VP9", (121, 125), {}),
+        ("firefox_plain", "AV1", (99, 100), {}),
+    ],
+)
+def test_each_codec_is_found_in_the_offers_of_browsers_by_name_and_profile(
+    name: str, codec: str, numbers: tuple[int, int], fmtp: dict[str, str]
+) -> None:
+    mid = next(one.mid for one in sdp.parse(OFFERS[name]).media if one.kind == "video") or ""
+    proposal = negotiation(codec).offer(OFFERS[name], {mid: "camera"}, [])
+    (camera,) = [track for track in proposal.tracks if track.kind == "video"]
+    assert (camera.codec, camera.payload_type, camera.rtx_payload_type) == (codec, *numbers) and camera.nack
+    video = next(one for one in answered(proposal).media if one.kind == "video" and one.port)
+    assert video.formats == tuple(map(str, numbers))
+    assert fmtp.items() <= dict(video.codecs[0].fmtp).items()
+    assert proposal.refused == {}
+
+
 def test_without_simulcast_the_ssrc_and_its_fid_are_bound() -> None:
     proposal = negotiation().offer(OFFERS["firefox_plain"], {}, [])
     assert proposal.tracks[1].ssrcs == (channel.BoundSsrc(828881428, 1294053422),)

@@ -40,7 +40,7 @@ def surroundings(**sections: Any) -> Surroundings:
         config=build(sections),
         rooms=Rooms(policy=Policy(), rooms_max=9, participants_max=99),
         verify=verify,
-        negotiate=lambda codec: negotiation(),
+        negotiate=lambda policy: negotiation(policy.camera_codec),
         admit=lambda: None,
         unix_time=lambda: 1000.0,
         draw_peer=lambda: next(peers),
@@ -114,6 +114,19 @@ def test_the_answer_and_what_is_published_wait_for_the_worker() -> None:
     assert answer.message.request == 7
     assert {source for source, _ in session.room.seats.snapshot()[0].tracks} == {"camera", "microphone"}
     assert session.described(command.request, FINGERPRINT, CANDIDATES) == []
+
+
+def test_a_camera_without_the_rooms_codec_is_named_in_the_answer_and_the_microphone_is_published() -> None:
+    around = surroundings()
+    around.rooms.set_policy(GRANTS["good"].room, Policy(camera_codec="H264"))
+    session = Session(1, around, 0.0)
+    (told, *_) = said(ask(session, "join", token="good"))
+    assert isinstance(told, messages.Joined) and told.camera_codec == "H264"
+    command = describe(ask(session, "offer", sdp=OFFERS["firefox_simulcast"]))
+    (answer, *_) = said(session.described(command.request, FINGERPRINT, CANDIDATES))
+    assert isinstance(answer, messages.Answer) and list(answer.refused.values()) == ["codec"]
+    assert session.room is not None
+    assert session.room.seats.snapshot()[0].tracks == (("microphone", False),)
 
 
 def test_who_may_not_publish_gets_forbidden_also_for_sources_that_he_did_not_name() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfu.routing.tables import Codec
 from tests.kernels import LIMITS, Compiled, Delivered, Interpreted, Media
 
 pytestmark = pytest.mark.asan
@@ -19,10 +20,13 @@ FRESH_US = 300_000
 
 
 class Publisher:
-    """Makes frames for each layer: one to three packets each, temporal layers 0 2 1 2, its own numbers."""
+    """Makes frames for each layer: one to three packets each, temporal layers 0 2 1 2 or none, its own numbers."""
 
-    def __init__(self, layers: int, draw: random.Random, first_index: int | None = None) -> None:
+    def __init__(
+        self, layers: int, draw: random.Random, first_index: int | None = None, *, temporal: bool = True
+    ) -> None:
         self.draw = draw
+        self.temporal = (0, 2, 1, 2) if temporal else (0,)
         self.next_index = [draw.randrange(0, 30000) if first_index is None else first_index for _ in range(layers)]
         self.timestamp = [draw.getrandbits(32) for _ in range(layers)]
         self.picture = [draw.getrandbits(15) for _ in range(layers)]
@@ -30,7 +34,7 @@ class Publisher:
         self.frames = 0
 
     def frame(self, layer: int, *, key: bool) -> list[Media]:
-        temporal = 0 if key else (0, 2, 1, 2)[self.frames % 4]
+        temporal = 0 if key else self.temporal[self.frames % len(self.temporal)]
         self.frames += 1
         self.timestamp[layer] = (self.timestamp[layer] + 3000) & 0xFFFFFFFF
         self.picture[layer] = (self.picture[layer] + 1) & 0x7FFF
@@ -144,14 +148,16 @@ def without_empty(log: dict[int, Any]) -> dict[int, Any]:
     return {slot: sent for slot, sent in log.items() if sent}
 
 
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264, Codec.VP9, Codec.AV1])
 @pytest.mark.parametrize("build", [Interpreted, Compiled])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), layers=st.integers(1, 3), slots=st.integers(1, 4), loss=st.sampled_from([0, 0.1]))
 def test_every_history_is_forwarded_as_the_model_says(
-    build: Callable[..., Any], seed: int, layers: int, slots: int, loss: float
+    build: Callable[..., Any], codec: Codec, seed: int, layers: int, slots: int, loss: float
 ) -> None:
     draw = random.Random(seed)
-    publisher, model, kernel = Publisher(layers, draw), Model(layers, slots), build(layers, slots)
+    publisher = Publisher(layers, draw, temporal=codec is Codec.VP8)
+    model, kernel = Model(layers, slots), build(layers, slots, codec=codec)
     temporal = {slot: draw.choice([0, 1, 3]) for slot in range(slots)}
     late: list[Media] = []
     seen: dict[int, set[int]] = {slot: set() for slot in range(slots)}

@@ -84,6 +84,7 @@ def stamped(viewer: socket.socket) -> list[tuple[int, bytes]]:
             found.append((seconds * 1_000_000 + nanoseconds // 1000, datagram))
 
 
+@pytest.mark.timed
 def test_media_flows_while_python_holds_the_gil_for_a_second() -> None:
     with watched_stream(packets=400, interval_us=5000) as (rig, sender):
         viewer = rig.viewers[0].socket
