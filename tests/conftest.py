@@ -1,4 +1,4 @@
-"""A browser test, or one of times, that fails on a busy machine is run once more, loudly; on an idle one it has failed."""
+"""A browser test, or one of times, that fails on a busy machine is run once more, loudly; on an idle one it fails."""
 
 from __future__ import annotations
 
