@@ -89,8 +89,8 @@ class TcpForwarder:
         self._listening: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    async def start(self) -> None:
-        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._listening = await asyncio.start_server(self._serve, host, port)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     def cut(self) -> None:

@@ -19,6 +19,10 @@ from tests.servers import Server, eventually
 pytestmark = pytest.mark.browser
 
 BACK_S = 30.0
+# 2.7 s on two idle cores; the acceptance holds it to 3 s, a test only to five times the median.
+BACK_AFTER_KILL_S = 13.5
+# It reads the end of its channel at once; what takes time is the end of its process.
+WORKER_GONE_S = 5.0
 
 
 def media() -> dict[str, FakeMedia]:
@@ -79,6 +83,21 @@ async def connection(page: BrowserClient) -> str:
     )
 
 
+async def say(pages: Sequence[BrowserClient], words: str) -> None:
+    """Every page tells its person so, in a notice or as its status."""
+    told = "() => document.querySelector('#notices').textContent + document.querySelector('#status').textContent"
+
+    async def look() -> bool:
+        return all([words in str(await page.page.evaluate(told)) for page in pages])
+
+    await eventually(look, within_s=BACK_S, what=f"every page says {words!r}")
+
+
+def worker_of(server: Server) -> psutil.Process:
+    (worker,) = [child for child in psutil.Process(server.pid).children() if "sfu.worker" in child.cmdline()]
+    return worker
+
+
 def resumptions(server: Server) -> int:
     return server.log.read_text().count("stentor.session resumed")
 
@@ -88,12 +107,35 @@ async def test_people_see_each_other_again_after_the_worker_was_killed(
 ) -> None:
     async with two_at(server.origin) as pages:
         before = [await connection(page) for page in pages]
-        (worker,) = [child for child in psutil.Process(server.pid).children() if "sfu.worker" in child.cmdline()]
-        worker.send_signal(signal.SIGKILL)
+        worker_of(server).send_signal(signal.SIGKILL)
+        took_s, _ = await asyncio.gather(
+            both_move(pages, connections=before), say(pages, "The media server restarted")
+        )
+        assert len(await both_see(pages)) == 2
+        assert took_s <= BACK_AFTER_KILL_S
+    with capsys.disabled():
+        print(f"\nworker killed: pictures are back after {took_s:.1f} s")
+
+
+async def test_a_node_that_is_killed_takes_its_worker_with_it_and_the_page_says_so_and_comes_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = Server("--tokens-shared-key", "k" * 32)
+    async with server, two_at(server.origin) as pages:
+        before = [await connection(page) for page in pages]
+        worker = worker_of(server)
+        await server.kill()
+
+        async def gone() -> bool:
+            return not worker.is_running()
+
+        await eventually(gone, within_s=WORKER_GONE_S, what="the worker has ended with its node")
+        await say(pages, "Reconnecting")
+        await server.start()
         took_s = await both_move(pages, connections=before)
         assert len(await both_see(pages)) == 2
     with capsys.disabled():
-        print(f"\nworker killed: pictures are back after {took_s:.1f} s")
+        print(f"\nnode killed: pictures are back {took_s:.1f} s after it was started anew")
 
 
 async def test_people_see_each_other_again_after_the_server_was_started_anew(
@@ -103,6 +145,7 @@ async def test_people_see_each_other_again_after_the_server_was_started_anew(
     async with server, two_at(server.origin) as pages:
         before = [await connection(page) for page in pages]
         await server.stop()
+        await say(pages, "The server is stopping")
         await server.start()
         took_s = await both_move(pages, connections=before)
         assert len(await both_see(pages)) == 2
