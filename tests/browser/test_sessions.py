@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import psutil
 import pytest
 
-from tests.clients import BrowserClient, Tile, async_playwright, chromium
+from tests.clients import SCRIPTS, BrowserClient, Tile, async_playwright, chromium
 from tests.media import FakeMedia, fake_media
 from tests.meeting import FREEZE_S, FreezeWatch
 from tests.relays import tcp_forwarder
@@ -151,6 +151,35 @@ async def test_people_see_each_other_again_after_the_server_was_started_anew(
         assert len(await both_see(pages)) == 2
     with capsys.disabled():
         print(f"\nserver started anew: pictures are back after {took_s:.1f} s")
+
+
+async def test_one_grant_in_two_tabs_is_two_people_and_each_keeps_its_own_seat(server: Server) -> None:
+    (ada, *_) = media().values()
+    token = await server.token("crash", "ada")
+    async with (
+        tcp_forwarder(("127.0.0.1", server.http_port)) as wire,
+        async_playwright() as playwright,
+        chromium(playwright, media=ada) as context,
+    ):
+        tabs = []
+        for _ in range(2):
+            tab = BrowserClient(await context.new_page(), "ada")
+            await tab.page.add_init_script(path=SCRIPTS / "painter.js")
+            await tab.page.goto(f"http://localhost:{wire.port}/?join=1#token={token}")
+            tabs.append(tab)
+        for tab in tabs:
+            await tab.sees([ada.hue_deg], within_s=BACK_S)
+        seats = [await tab.page.evaluate("() => window.stentor.me") for tab in tabs]
+        assert seats[0] != seats[1]
+        before = [await connection(tab) for tab in tabs]
+        wire.cut()
+
+        async def back() -> bool:
+            return resumptions(server) == 2
+
+        await eventually(back, within_s=BACK_S, what="both have resumed")
+        assert [await tab.page.evaluate("() => window.stentor.me") for tab in tabs] == seats
+        assert [await connection(tab) for tab in tabs] == before
 
 
 async def test_a_websocket_that_is_cut_is_taken_up_again_and_no_picture_waits_for_it(server: Server) -> None:

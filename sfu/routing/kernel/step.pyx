@@ -15,7 +15,7 @@ from sfu.routing.kernel.reports cimport ask_again, report_layer, report_slot, re
 from sfu.routing.kernel.rings cimport room, st_load, st_monotonic_us, st_realtime_us, st_store, st_thread_cpu_ns, waiting
 from sfu.routing.kernel.srtp cimport st_srtp, st_srtp_close
 from sfu.routing.kernel.tables cimport *
-from sfu.routing.kernel.udp cimport emit, flush, tell
+from sfu.routing.kernel.udp cimport emit, flush, pause, tell
 
 from sfu.routing import tables as rows
 
@@ -40,6 +40,9 @@ cdef extern from "<unistd.h>" nogil:
 cdef int64_t TICK_US = 10000
 # Levels go up ten times a second: what the eye needs to see who speaks.
 cdef int64_t LEVELS_US = 100000
+# RFC 7675 section 5.1: consent that is not given anew for so long is over. A peer without a sign of life is sent
+# nothing more, or whoever has its address now is flooded for as long as its WebSocket stands.
+cdef int64_t CONSENT_US = 30000000
 # Bursts read from one socket before commands and timers are looked at again.
 cdef int BURSTS = 4
 
@@ -49,6 +52,8 @@ cdef void tick(Core* core) noexcept nogil:
     cdef State* k = &core.state
     cdef int i
     for i in range(core.peers_used):
+        if k.peers[i].live and k.now_us - k.peers[i].received_at_us > CONSENT_US:
+            pause(k, i)
         if k.peers[i].live and k.peers[i].arrivals and k.peers[i].report_at_us <= k.now_us:
             report_transport(core, i)
     for i in range(core.layers_used):
