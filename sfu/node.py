@@ -11,7 +11,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from sfu import channel, errors, rooms
@@ -30,7 +30,7 @@ from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import SessionIndex
 from sfu.signalling.surroundings import Surroundings
-from sfu.signalling.told import error_message, message_of
+from sfu.signalling.told import error_message, event_name, message_of
 from sfu.snapshots import Snapshots
 from sfu.workers import Launch, Worker, launch, worker_error
 
@@ -154,10 +154,6 @@ class Node:
         if session is not None:
             self._guarded(session, session.socket_lost, self._clock())
 
-    def open_sockets(self) -> int:
-        """How many WebSockets are open."""
-        return self._sessions.clients()
-
     def count_error(self, code: str) -> None:
         """An error that happened before a session could see it."""
         self.counts.errors[code] += 1
@@ -226,7 +222,7 @@ class Node:
             client.close(effect.code)
 
     def _over(self, session: Session, effect: effects.Over) -> None:
-        self._journal.over(session)
+        self._journal.over(session, self._clock())
         self._sessions.forget(session)
         if session.room is not None:
             self.rooms.sweep(session.room)
@@ -237,6 +233,7 @@ class Node:
 
     def _distribute(self, room: Room, changes: values.Changes, but: Session | None = None) -> None:
         for event in changes.events:
+            self.counts.room_events[event_name(event)] += 1
             encoded = messages.encode(message_of(event))
             if not isinstance(event, values.Told) or event.to is None:
                 self.feeds.publish(room.name, room.number, event.sequence, encoded)
@@ -335,7 +332,7 @@ class Node:
         if room is not None:
             self.command(room, values.Hear(event.levels, self._clock()))
 
-    def _counters(self, worker: Worker, event: channel.Counters) -> None:
+    def _answered(self, worker: Worker, event: channel.Counters | channel.Inspection) -> None:
         self._snapshots.answered(event)
 
     # -- facts --
@@ -344,19 +341,21 @@ class Node:
         workers = await self._snapshots.take()
         lag_s, self._lag_s = self._lag_s, 0.0
         return NodeSnapshot(
-            rooms=len(self.rooms),
-            participants=self.rooms.participants(),
-            largest_room=max((len(room.participants()) for room in self.rooms.all()), default=0),
-            sockets=self.open_sockets(),
+            ready=self.ready,
+            rooms=self.rooms.sums(),
+            room_events=dict(self.counts.room_events),
+            sockets=self._sessions.clients(),
             sessions=len(self._sessions),
-            joins=self._journal.joins(),
-            connections=dict(self._journal.connections),
+            journal=self._journal.sums(),
             process=process_use(),
             messages=dict(self.counts.messages),
             errors=dict(self.counts.errors),
             loop_lag_s=lag_s,
             workers=workers,
         )
+
+    def inspect(self, room: int, after: int) -> Awaitable[tuple[channel.Inspection | None, ...]]:
+        return self._snapshots.inspect(room, after)
 
     # -- chance and time for the pure parts --
     def verify(self, token: str, resuming: bool) -> Grant:
@@ -395,5 +394,6 @@ _EVENTS: Mapping[type, Callable[..., None]] = {
     channel.SlotShown: Node._slot_shown,
     channel.TrackLayers: Node._track_layers,
     channel.Levels: Node._levels,
-    channel.Counters: Node._counters,
+    channel.Counters: Node._answered,
+    channel.Inspection: Node._answered,
 }

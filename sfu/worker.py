@@ -26,6 +26,7 @@ from sfu.interfaces import local_addresses
 from sfu.process import process_use
 from sfu.routing import tables
 from sfu.routing.commands import Commands, Row
+from sfu.routing.inspection import inspect
 from sfu.routing.loop import Fact, KernelThread
 from sfu.routing.measures import Measures
 from sfu.routing.router import Router
@@ -60,7 +61,8 @@ class Handshakes:
 
     def open(self, description: channel.Describe, now: float) -> None:
         """A new peer, or new ICE parameters of a known one. Raises Internal; then nothing has changed."""
-        self.ice.open(description.peer, description.ice)
+        if self.ice.open(description.peer, description.ice):
+            self.count("ice_restarted")
         if description.peer not in self._sessions:
             session = DtlsSession(self._context, description.fingerprints, description.dtls_server)
             self._sessions[description.peer] = session
@@ -142,6 +144,7 @@ class Worker:
             channel.Mute: self._on_mute,
             channel.Close: self._on_close,
             channel.Snapshot: self._on_snapshot,
+            channel.Inspect: self._on_inspect,
             channel.Stop: lambda command: self._stopping.set(),
         }
 
@@ -258,6 +261,16 @@ class Worker:
             )
         )
         self._lag_ms = 0.0
+
+    def _on_inspect(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Inspect)
+        self._tell(inspect(command, self._router, self._kernel.arrays, self._paths_of, time.monotonic()))
+
+    def _paths_of(self, peer: int) -> tuple[int, str]:
+        """How many paths a peer has, and the family of the one that its media takes."""
+        known, current = self._paths.get(peer, {}), self._current.get(peer)
+        taken = next((path for path, row in known.items() if row == current), None)
+        return len(known), "" if taken is None else "ipv6" if ":" in taken.address else "ipv4"
 
     # -- the kernel's facts ---------------------------------------------------------------------------
 

@@ -77,3 +77,4 @@ class Counts:
 
     messages: Counter[str] = field(default_factory=Counter)  # by type
     errors: Counter[str] = field(default_factory=Counter)  # by code
+    room_events: Counter[str] = field(default_factory=Counter)  # by kind

@@ -108,9 +108,7 @@ async def test_people_see_each_other_again_after_the_worker_was_killed(
     async with two_at(server.origin) as pages:
         before = [await connection(page) for page in pages]
         worker_of(server).send_signal(signal.SIGKILL)
-        took_s, _ = await asyncio.gather(
-            both_move(pages, connections=before), say(pages, "The media server restarted")
-        )
+        took_s, _ = await asyncio.gather(both_move(pages, connections=before), say(pages, "The media server restarted"))
         assert len(await both_see(pages)) == 2
         assert took_s <= BACK_AFTER_KILL_S
     with capsys.disabled():

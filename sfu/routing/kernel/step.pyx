@@ -236,6 +236,7 @@ cdef class Kernel:
         cdef DecisionRow[::1] decision = self.arrays["decision"]
         cdef AudioRow[::1] audio = self.arrays["audio"]
         cdef LatencyRow[::1] latency = self.arrays["latency"]
+        cdef LatencyRow[::1] rtts = self.arrays["rtts"]
         cdef CommandRow[::1] commands = self.arrays["commands"]
         cdef EventRow[::1] events = self.arrays["events"]
         cdef uint8_t[::1] payloads = self.arrays["payloads"]
@@ -247,7 +248,7 @@ cdef class Kernel:
         k.tracks, k.layers, k.packets, k.missing = &tracks[0], &layers[0], &packets[0], &missing[0]
         k.slots, k.segments, k.sent, k.queued = &slots[0], &segments[0], &sent[0], &queued[0]
         k.rooms, k.arrivals, k.decision, k.audio = &rooms[0], &arrivals[0], &decision[0], &audio[0]
-        k.latency = &latency[0]
+        k.latency, k.rtts = &latency[0], &rtts[0]
         k.payloads, k.arrived, k.departed = &payloads[0], &arrived[0], &departed[0]
         k.counters, k.buckets = &counters[0], &buckets[0]
         k.ring, k.audio_ring = self.limits.ring, self.limits.audio_ring
