@@ -75,6 +75,7 @@ def test_a_paused_path_is_taken_again_when_the_peer_speaks(kernel: Compiled) -> 
 
 def test_who_gives_no_sign_of_life_for_30_s_is_sent_nothing_until_he_does(kernel: Compiled) -> None:
     """Consent (RFC 7675): else whoever has the address now is flooded."""
+    kernel.speaking = False
 
     def report(viewer: int) -> None:
         receiver_report = bytes([0x80, 201, 0, 1]) + (1).to_bytes(4, "big")
