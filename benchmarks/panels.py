@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 # One unit of Grafana's grid of 24 columns, in pixels of the picture.
@@ -72,11 +73,23 @@ UNITS: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def ticks(highest: float) -> list[float]:
+def stretches(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """The points without the gaps in which there was no value; a line across those would be made up."""
+    every_s = min((after[0] - before[0] for before, after in pairwise(points)), default=0.0)
+    found: list[list[tuple[float, float]]] = []
+    for point in points:
+        if not found or point[0] - found[-1][-1][0] > 1.5 * every_s:
+            found.append([])
+        found[-1].append(point)
+    return found
+
+
+def ticks(highest: float, unit: str) -> list[float]:
     """Four or so round values from 0 to at least `highest`."""
     highest = highest if highest > 0 else 1.0
     rough = highest / 4
-    size = 10.0 ** math.floor(math.log10(rough))
+    whole = 1024.0 ** math.floor(math.log(max(rough, 1.0), 1024)) if unit == "bytes" else 1.0
+    size = 10.0 ** math.floor(math.log10(rough / whole)) * whole
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     return [step * at for at in range(math.ceil(highest / step * 0.999) + 1)]
 
@@ -88,7 +101,7 @@ def _text(x: float, y: float, words: str, anchor: str = "end") -> str:
 def chart(lines: Sequence[Line], unit: str, width: int, height: int, start: float, end: float) -> str:
     """A time series panel's picture."""
     say = UNITS[unit]
-    grid = ticks(max((value for line in lines for _, value in line.points), default=0.0))
+    grid = ticks(max((value for line in lines for _, value in line.points), default=0.0), unit)
     left, right, top, bottom = 64.0, width - 10.0, 8.0, height - 18.0
 
     def at(when: float, value: float) -> tuple[float, float]:
@@ -101,16 +114,18 @@ def chart(lines: Sequence[Line], unit: str, width: int, height: int, start: floa
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#2a2d34"/>')
         parts.append(_text(left - 6, y + 3, html.escape(say(value))))
     every_s = max(10, round((end - start) / 5 / 10) * 10)
-    for when in range(math.ceil(start / every_s) * every_s, int(end) + 1, every_s):
+    # The last name would be cut off at the right edge.
+    for when in range(math.ceil(start / every_s) * every_s, int(end - (end - start) / 15), every_s):
         parts.append(_text(at(when, 0)[0], height - 4.0, time.strftime("%H:%M:%S", time.gmtime(when)), "middle"))
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
-        spots = [at(when, value) for when, value in line.points]
-        way = "L".join(f"{x:.1f} {y:.1f}" for x, y in spots)
-        if len(spots) > 1:
-            parts.append(f'<path d="M{way}" fill="none" stroke="{colour}" stroke-width="1.4"/>')
-        elif spots:
-            parts.append(f'<circle cx="{spots[0][0]:.1f}" cy="{spots[0][1]:.1f}" r="2" fill="{colour}"/>')
+        for stretch in stretches(line.points):
+            spots = [at(when, value) for when, value in stretch]
+            way = "L".join(f"{x:.1f} {y:.1f}" for x, y in spots)
+            if len(spots) > 1:
+                parts.append(f'<path d="M{way}" fill="none" stroke="{colour}" stroke-width="1.4"/>')
+            else:
+                parts.append(f'<circle cx="{spots[0][0]:.1f}" cy="{spots[0][1]:.1f}" r="2" fill="{colour}"/>')
     return f'<svg width="{width}" height="{height}">{"".join(parts)}</svg>'
 
 
