@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 # One unit of Grafana's grid of 24 columns, in pixels of the picture.
-COLUMN_PX, ROW_PX, GAP_PX = 60, 30, 6
+COLUMN_PX, ROW_PX, GAP_PX = 56, 28, 6
 COLOURS = ("#73bf69", "#f2cc0c", "#5794f2", "#ff780a", "#b877d9", "#fa6400", "#8ab8ff", "#c0d8ff", "#fade2a", "#ff7383",
            "#37872d", "#e0b400")  # fmt: skip
 STYLE = """body{margin:0;background:#111217;font:12px 'DejaVu Sans',sans-serif;color:#ccccdc;position:relative}

@@ -57,4 +57,4 @@ def test_every_panel_is_at_its_place_and_an_empty_one_says_so() -> None:
     }  # fmt: skip
     page = panels.page(board, {2: [panels.Line("", ((1.0, 0.25),))]}, 0.0, 60.0)
     assert "250 ms" in page and "A &lt; B" in page and page.count("No data") == 1
-    assert re.findall(r"<section style=\"left:(\d+)px;top:(\d+)px", page) == [("3", "30"), ("243", "30")]
+    assert re.findall(r"<section style=\"left:(\d+)px;top:(\d+)px", page) == [("3", "28"), ("227", "28")]
