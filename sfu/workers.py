@@ -33,8 +33,9 @@ STOP_WITHIN_S = 2.0
 # An offer that finds no worker waits so long for the next one, which takes about a second to start; what its peer is
 # told meanwhile waits behind it. Shorter: a room that lost its worker asks again and again while that one starts.
 HOLD_S = 5.0
-# Commands that wait. One of each participant that a node has at most, and as much again.
-HELD_MAX = 8192
+# Commands that wait: one offer of each participant that a node has at most. More: memory that strangers with a grant
+# could fill, an offer being up to 100 kB.
+HELD_MAX = 4096
 # Commands that a worker has not read. It reads within milliseconds, or it hangs and is killed.
 UNREAD_BYTES_MAX = 32 * 1024 * 1024
 
@@ -102,6 +103,7 @@ class Worker:
         self._on_lost = on_lost
         self._writer: asyncio.StreamWriter | None = None
         self._held: list[channel.Command] = []
+        self._giving_up: asyncio.TimerHandle | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -128,13 +130,19 @@ class Worker:
         if self._stopping or len(self._held) >= HELD_MAX or not (describes or self._held):
             raise WorkerLost(_NOT_THERE, retry_after_s=1.0)
         if not self._held:
-            asyncio.get_running_loop().call_later(HOLD_S, self._give_up)
+            self._giving_up = asyncio.get_running_loop().call_later(HOLD_S, self._give_up)
         self._held.append(command)
+
+    def _take_held(self) -> list[channel.Command]:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+        held, self._held = self._held, []
+        return held
 
     def _give_up(self) -> None:
         """No worker came: what waits for it is refused."""
-        held, self._held = self._held, []
-        for command in held:
+        for command in self._take_held():
             if isinstance(command, channel.Describe):
                 self._on_event(self, channel.Refused(command.request, WorkerLost.code, _NOT_THERE))
 
@@ -205,8 +213,7 @@ class Worker:
                 self.ready = event
             self._on_event(self, event)
             if isinstance(event, channel.WorkerReady):
-                held, self._held = self._held, []
-                for command in held:
+                for command in self._take_held():
                     self.send(command)
 
 
