@@ -273,7 +273,7 @@ class InspectedLayer(msgspec.Struct, frozen=True):
     rid: str
     height: int  # pixels; 0 = not known yet
     bps: int  # in the last half second
-    active: bool
+    active: bool  # a packet of it came in the last second
 
 
 class InspectedTrack(msgspec.Struct, frozen=True):

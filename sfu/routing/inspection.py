@@ -11,7 +11,7 @@ import numpy as np
 from sfu import channel
 from sfu.routing.commands import Row
 from sfu.routing.router import Router
-from sfu.routing.routes import Peer, Slot, Track
+from sfu.routing.routes import LAYER_SILENT_S, Peer, Slot, Track
 from sfu.routing.tables import Kind, Profile
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -68,8 +68,9 @@ def _peer(peer: Peer, rids: Mapping[Row, str], arrays: Arrays, paths: Paths, now
 
 
 def _track(track: Track, now: float) -> channel.InspectedTrack:
-    states = zip(track.layers, track.states(now), strict=True)
-    layers = tuple(channel.InspectedLayer(at.rid, at.height, at.bps, state.active) for at, state in states)
+    layers = tuple(
+        channel.InspectedLayer(at.rid, at.height, at.bps, now - at.moved_at < LAYER_SILENT_S) for at in track.layers
+    )
     return channel.InspectedTrack(track.number, track.kind.name.lower(), track.codec, track.muted, layers)
 
 

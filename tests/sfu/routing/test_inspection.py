@@ -26,8 +26,13 @@ def test_a_slot_says_what_it_was_wished_what_it_carries_and_why_not_more() -> No
     rig.describe(2, slots=(video("v"),))
     rig.connect(1, 2)
     rig.view(2, "v", 11, max_height=180)
+    rig.sends(rig.layer(1, 11, 1))
+    rig.router.measure_layers(0.5, 9.0)
     publisher, viewer = look(rig).peers
     assert [layer.rid for track in publisher.tracks for layer in track.layers] == ["q", "h"]
+    assert [(layer.active, layer.bps) for track in publisher.tracks for layer in track.layers] == [
+        (False, 0), (True, 160_000),
+    ]  # fmt: skip
     assert (viewer.state, viewer.srtp, viewer.paths, viewer.family) == ("connected", "AEAD_AES_128_GCM", 2, "ipv4")
     assert (viewer.rtt_ms, viewer.silent_ms) == (42.5, 250)
     (shown,) = viewer.slots
