@@ -14,8 +14,8 @@ from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.prometheus import DEPLOY, prometheus
 from tests.servers import Server, eventually, free_port
 
-# Series that a healthy meeting does not have. Everything else must be there, or a name or a label is wrong.
-EMPTY_WHEN_WELL = ("Not forwarded on arrival", "Not sent", "Errors that clients were told")
+# What only faults show, or people who come and go. Everything else must be there, or a name or a label is wrong.
+EMPTY_WHEN_WELL = ("Not forwarded on arrival", "Not sent", "Errors that clients were told", "What happens in rooms")
 
 
 def dashboard() -> list[tuple[str, str]]:
