@@ -255,7 +255,7 @@ class LightClient:
         for stream in self._streams.values():
             if stream.packets:
                 self._say(stream.report(now_us, unix_us))
-        blocks = [block for slot in self.slots.values() if (block := slot.block()) is not None]
+        blocks = [block for slot in self.slots.values() if (block := slot.block(now_us)) is not None]
         self._say(packets.receiver_report(self._ssrc, blocks))
 
     def _heard(self, octets: bytes, rtcp: bool) -> None:
@@ -263,7 +263,7 @@ class LightClient:
             return
         try:
             if rtcp:
-                self._take_feedback(self._transport.open_rtcp(octets))
+                self._take_rtcp(self._transport.open_rtcp(octets))
             else:
                 self._take_media(packets.read_rtp(self._transport.open_rtp(octets)), _now_us())
         except pylibsrtp.Error:
@@ -282,7 +282,11 @@ class LightClient:
         slot, repair = found
         (slot.take_repair if repair else slot.take)(packet, now_us)
 
-    def _take_feedback(self, compound: bytes) -> None:
+    def _take_rtcp(self, compound: bytes) -> None:
+        for ssrc, middle in packets.read_sender_reports(compound):
+            slot, repair = self._by_ssrc.get(ssrc, (None, False))
+            if slot is not None and not repair:
+                slot.sender_report(middle, _now_us())
         for feedback in packets.read_feedback(compound):
             _FEEDBACK[feedback.kind](self, feedback)
 

@@ -99,12 +99,12 @@ def sender_report(ssrc: int, ntp_s: float, timestamp: int, packets: int, octets:
     )  # fmt: skip
 
 
-def receiver_report(ssrc: int, blocks: Sequence[tuple[int, float, int, int]]) -> bytes:
-    """Blocks of (SSRC, share lost since the last, lost in all, extended highest sequence); at most 31."""
+def receiver_report(ssrc: int, blocks: Sequence[tuple[int, float, int, int, int, int]]) -> bytes:
+    """Blocks of (SSRC, share lost since the last, lost in all, extended highest sequence, LSR, DLSR); at most 31."""
     body = struct.pack("!I", ssrc)
-    for source, share, lost, highest in blocks[:31]:
+    for source, share, lost, highest, last_report, delay in blocks[:31]:
         word = min(255, max(0, round(share * 256))) << 24 | min(max(lost, 0), 0x7FFFFF)
-        body += struct.pack("!IIIIII", source, word, highest & 0xFFFFFFFF, 0, 0, 0)
+        body += struct.pack("!IIIIII", source, word, highest & 0xFFFFFFFF, 0, last_report, delay)
     return _rtcp(len(blocks[:31]), RR, body)
 
 
@@ -161,6 +161,17 @@ class Feedback:
     kind: str
     ssrc: int
     missing: tuple[int, ...] = ()
+
+
+def read_sender_reports(compound: bytes) -> Iterator[tuple[int, int]]:
+    """(SSRC, middle 32 bits of the NTP time) of each SR. Stops at what is cut off."""
+    at = 0
+    while at + 4 <= len(compound):
+        _, kind, words = struct.unpack_from("!BBH", compound, at)
+        if kind == SR and words >= 6 and at + 28 <= len(compound):
+            ssrc, seconds, fraction = struct.unpack_from("!III", compound, at + 4)
+            yield ssrc, (seconds & 0xFFFF) << 16 | fraction >> 16
+        at += 4 + 4 * words
 
 
 def read_feedback(compound: bytes) -> Iterator[Feedback]:

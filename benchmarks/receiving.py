@@ -78,6 +78,7 @@ class Slot:
     _pli_us: int = -PLI_EVERY_US
     _reported: tuple[int, int] = (0, 0)  # expected, lost at the last RR
     _first: int = -1
+    _sender_report: tuple[int, int] = (0, 0)  # the newest: middle of its NTP time, when it came
     _picture: int = -1
     _timestamp: int = -1
 
@@ -186,14 +187,20 @@ class Slot:
         self._pli_us, self.needs_key = now_us, False
         return True
 
-    def block(self) -> tuple[int, float, int, int] | None:
+    def sender_report(self, middle: int, now_us: int) -> None:
+        """An SR of the slot came."""
+        self._sender_report = (middle, now_us)
+
+    def block(self, now_us: int) -> tuple[int, float, int, int, int, int] | None:
         """The report block of an RR since the last one; None before the first packet."""
         if self.newest < 0:
             return None
         expected, lost = self.newest - self._first + 1, self.lost + len(self._missing)
         before, self._reported = self._reported, (expected, lost)
         share = (lost - before[1]) / max(1, expected - before[0])
-        return self.ssrc, share, lost, self.newest
+        middle, came_us = self._sender_report
+        delay = ((now_us - came_us) << 16) // 1_000_000 if middle else 0
+        return self.ssrc, share, lost, self.newest, middle, delay
 
     def report(self) -> Report:
         return Report(

@@ -14,6 +14,8 @@ import msgspec
 
 # A Describe of 500 m-lines is about 100 kB. A larger limit only lets a broken side hold more memory.
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+# A page of peers is cut there. Larger: writing it takes the worker's loop more than a few milliseconds.
+INSPECTION_BYTES_MAX = 64 * 1024
 
 Kind = str  # "audio" or "video"
 
@@ -149,11 +151,19 @@ class Snapshot(msgspec.Struct, frozen=True, tag=True):
     request: int
 
 
+class Inspect(msgspec.Struct, frozen=True, tag=True):
+    """Ask what single peers are doing, for a person who looks; answered by Inspection."""
+
+    request: int
+    room: int = 0  # 0 = every room
+    after: int = 0  # only peers with a higher number
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """End the worker within a second."""
 
 
-Command = Describe | View | Limit | Mute | Close | Snapshot | Stop
+Command = Describe | View | Limit | Mute | Close | Snapshot | Inspect | Stop
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -256,34 +266,72 @@ class Counters(msgspec.Struct, frozen=True, tag=True):
     loop_lag_ms: float  # largest lag of the worker's loop since the last snapshot
     kernel_busy_share: float  # time working / time passed, of the kernel thread in its last half second
     forward_latency: Histogram  # from the receive stamp of a packet to the call that sent it on
+    round_trips: Histogram  # to those who are sent media, by each of their receiver reports
     socket_buffer_bytes: dict[str, int]  # "receive", "send": the smallest granted to any socket
     process: ProcessUse
 
 
+class InspectedLayer(msgspec.Struct, frozen=True):
+    rid: str
+    height: int  # pixels; 0 = not known yet
+    bps: int  # in the last half second
+    active: bool  # a packet of it came in the last second
+
+
+class InspectedTrack(msgspec.Struct, frozen=True):
+    track: int
+    kind: Kind
+    codec: str
+    muted: bool
+    layers: tuple[InspectedLayer, ...]
+
+
+class InspectedSlot(msgspec.Struct, frozen=True):
+    """What one slot carries, and why not what was wished."""
+
+    mid: str
+    kind: Kind
+    codec: str
+    wished: int  # track; 0 = nothing
+    max_height: int  # of the wish; 0 = no limit
+    carried: int  # track; 0 = nothing
+    layer: str  # rid of the layer that it shall carry
+    height: int
+    reason: str  # as SlotShown tells it
+    packets: int  # sent in it
+
+
+class InspectedPeer(msgspec.Struct, frozen=True):
+    """One peer connection by its numbers: no name, no address."""
+
+    peer: int
+    room: int
+    state: str  # "negotiated" (no keys yet), "connected", or "silent" for too long
+    paths: int
+    family: str  # of the path that media takes: "ipv4", "ipv6", or "" without one
+    srtp: str  # profile, "" before the handshake is done
+    silent_ms: int  # since the last authenticated datagram
+    rtt_ms: float  # by its newest receiver report; 0 = not known
+    told_lost: int  # packets that its receiver reports called lost
+    received_packets: int
+    sent_packets: int
+    max_kbps: int  # of what it may send; 0 = no limit
+    tracks: tuple[InspectedTrack, ...]
+    slots: tuple[InspectedSlot, ...]
+
+
+class Inspection(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Inspect: a page of peers, of at most INSPECTION_BYTES_MAX."""
+
+    request: int
+    peers: tuple[InspectedPeer, ...]
+    following: int  # `after` for the next page; 0 = that was the last
+
+
 Event = (
     WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent
-    | SlotShown | TrackLayers | Levels | Counters
+    | SlotShown | TrackLayers | Levels | Counters | Inspection
 )  # fmt: skip
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One media address, tried: `error` is empty when its port could be had."""
-
-    address: str
-    port: int
-    error: str = ""
-    receive_buffer_bytes: int = 0  # as the system tells it: twice what was asked, where all was granted
-    send_buffer_bytes: int = 0
-
-
-class Probe(msgspec.Struct, frozen=True):
-    """What `python -m sfu.probe` prints for the doctor, as JSON."""
-
-    sockets: tuple[Finding, ...]
-    buffer_bytes_asked: int
-    kernel_error: str  # empty = the compiled kernel works
-    seal_ns: dict[str, int]  # by SRTP profile, one packet of 1,200 bytes; 0 = it does not work
-    openssl: str  # the libcrypto of the kernel
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -47,7 +47,7 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Further origins (https://app.example) whose pages may call /ws, /whip, /whep. Our own may."),
     ] = ()
     metrics_networks: Annotated[
-        tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics besides loopback.")
+        tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics and /debug besides loopback.")
     ] = ()
     page: Annotated[bool, Meta(description="Serve the built-in page. --dev always does.")] = False
     certificate_file: Annotated[

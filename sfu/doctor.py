@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from sfu.channel import Probe
+from sfu.probed import Probe
 
 Verdict = Literal["ok", "warn", "fail"]
 

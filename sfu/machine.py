@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 
 from sfu import __version__, certificate
-from sfu.channel import Probe
 from sfu.config import Config
 from sfu.doctor import Facts
+from sfu.probed import Probe
 from sfu.serve import StartError, certificate_files, hosts, listen, token_key
 from sfu.signalling.announced import candidates
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from sfu import channel, errors, rooms
@@ -29,7 +29,7 @@ from sfu.signalling.negotiation import Negotiation
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import AnySession, SessionIndex
 from sfu.signalling.surroundings import Surroundings
-from sfu.signalling.told import error_message, hearers, message_of
+from sfu.signalling.told import error_message, event_name, hearers, message_of
 from sfu.signalling.whip_session import WhipSession
 from sfu.snapshots import LoopLag, Snapshots
 from sfu.workers import Launch, Worker, launch, worker_error
@@ -230,7 +230,7 @@ class Node:
             client.close(effect.code)
 
     def _over(self, session: AnySession, effect: effects.Over) -> None:
-        self._journal.over(session)
+        self._journal.over(session, self._clock())
         self._sessions.forget(session)
         if session.room is not None:
             self.rooms.sweep(session.room)
@@ -241,6 +241,7 @@ class Node:
 
     def _distribute(self, room: Room, changes: values.Changes, but: AnySession | None = None) -> None:
         for event in changes.events:
+            self.counts.room_events[event_name(event)] += 1
             encoded = messages.encode(message_of(event))
             if not isinstance(event, values.Told) or event.to is None:
                 self.feeds.publish(room.name, room.number, event.sequence, encoded)
@@ -334,14 +335,13 @@ class Node:
         """The node's own numbers and those of each worker that answers in time."""
         workers = await self._snapshots.take()
         return NodeSnapshot(
-            rooms=len(self.rooms),
-            participants=self.rooms.participants(),
-            largest_room=max((len(room.participants()) for room in self.rooms.all()), default=0),
+            ready=self.ready,
+            rooms=self.rooms.sums(),
+            room_events=dict(self.counts.room_events),
             sockets=self._sessions.clients(),
             sessions=len(self._sessions),
             without_sockets=self._sessions.without_clients(),
-            joins=self._journal.joins(),
-            connections=dict(self._journal.connections),
+            journal=self._journal.sums(),
             process=process_use(),
             messages=dict(self.counts.messages),
             errors=dict(self.counts.errors),
@@ -349,6 +349,9 @@ class Node:
             loop_lag_s=self._lag.take_s(),
             workers=workers,
         )
+
+    def inspect(self, room: int, after: int) -> Awaitable[tuple[channel.Inspection | None, ...]]:
+        return self._snapshots.inspect(room, after)
 
     # -- chance and time for the pure parts --
     def verify(self, token: str, resuming: bool) -> Grant:
@@ -389,4 +392,5 @@ _EVENTS: Mapping[type, Callable[..., None]] = {
     channel.TrackLayers: Node._track_layers,
     channel.Levels: Node._levels,
     channel.Counters: lambda node, worker, event: node._snapshots.answered(event),
+    channel.Inspection: lambda node, worker, event: node._snapshots.answered(event),
 }

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from sfu.channel import Finding, Probe
 from sfu.interfaces import local_addresses
+from sfu.probed import Finding, Probe
 from sfu.transport.sockets import BUFFER_BYTES_ASKED, open_sockets
 
 # (tables.Profile, key bytes, salt bytes)

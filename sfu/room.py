@@ -91,6 +91,10 @@ class Room:
         """(participant, source) of a track that is published now."""
         return self._owner.get(track)
 
+    def sources(self) -> Iterable[str]:
+        """The source of each track that is published now."""
+        return (source for _, source in self._owner.values())
+
     # -- commands --
     def apply(self, command: Command) -> Changes:
         """Carry out one command. Raises RoomFull, NotFound, Forbidden, Conflict or Overloaded, and changes nothing."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sfu.contract import Policy
 from sfu.errors import NotFound, Overloaded
@@ -11,6 +14,22 @@ from sfu.room_values import Changes, Enter, SetPolicy
 
 # Policies kept for rooms that are not open. With more, the oldest falls back to the configured one.
 POLICIES_MAX = 10_000
+
+
+# Rooms are counted by how many are in: at most 1, 2, 5, ... and more.
+SIZES = (1, 2, 5, 10, 20, 40, 100, 1000)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """All rooms in a few numbers."""
+
+    rooms: int
+    participants: int
+    audience: int  # of them, those who may not publish
+    largest: int  # participants of the room with most
+    sizes: tuple[int, ...]  # rooms with at most SIZES[i] in, and more than the size before; last: more than all
+    tracks: dict[str, int]  # published now, by source
 
 
 class Rooms:
@@ -30,6 +49,21 @@ class Rooms:
 
     def participants(self) -> int:
         return sum(map(len, self._by_name.values()))
+
+    def sums(self) -> Sums:
+        sizes, tracks = [0] * (len(SIZES) + 1), Counter[str]()
+        for room in self._by_name.values():
+            sizes[bisect_left(SIZES, len(room))] += 1
+            tracks.update(room.sources())
+        rooms = self._by_name.values()
+        return Sums(
+            rooms=len(rooms),
+            participants=self.participants(),
+            audience=sum(room.seats.audience for room in rooms),
+            largest=max(map(len, rooms), default=0),
+            sizes=tuple(sizes),
+            tracks=dict(tracks),
+        )
 
     def by_number(self, number: int) -> Room | None:
         return self._by_number.get(number)

@@ -173,7 +173,7 @@ class Served:
         self._key = token_key(config)
         page = page_directory(config)
         self.node = Node(config, self._key, launcher=launcher)
-        app = application(
+        self.application = app = application(
             config, self.node, dev_token=self.dev_token if config.dev and self._key.can_sign else None, page=page
         )
         files = certificate_files(config)

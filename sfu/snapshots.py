@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sfu import channel, errors
 from sfu.signalling.backend import WorkerSnapshot
@@ -22,7 +23,7 @@ class Snapshots:
     def __init__(self, workers: Sequence[Worker], draw_request: Callable[[], int]) -> None:
         self._workers = workers
         self._draw_request = draw_request
-        self._waiting: dict[int, asyncio.Future[channel.Counters]] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.busy_share = 0.0  # of a core, the busiest kernel when it was asked last
 
     async def take(self) -> tuple[WorkerSnapshot, ...]:
@@ -32,23 +33,30 @@ class Snapshots:
         self.busy_share = max(shares, default=self.busy_share)
         return taken
 
-    def answered(self, event: channel.Counters) -> None:
+    async def inspect(self, room: int, after: int) -> tuple[channel.Inspection | None, ...]:
+        """A page of each worker's peers; None for one that is silent. `room` 0 is every room."""
+        asked = [channel.Inspect(self._draw_request(), room, after) for _ in self._workers]
+        return tuple(await asyncio.gather(*map(self._ask, self._workers, asked)))
+
+    def answered(self, event: channel.Counters | channel.Inspection) -> None:
         waiting = self._waiting.pop(event.request, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(event)
 
     async def _one(self, worker: Worker) -> WorkerSnapshot:
-        request = self._draw_request()
-        waiting: asyncio.Future[channel.Counters] = asyncio.get_running_loop().create_future()
-        self._waiting[request] = waiting
-        try:
-            worker.send(channel.Snapshot(request))
-            counters = await asyncio.wait_for(waiting, WITHIN_S)
-        except (errors.WorkerLost, TimeoutError):
-            return WorkerSnapshot(worker.number, worker.restarts, None)
-        finally:
-            self._waiting.pop(request, None)
+        counters = await self._ask(worker, channel.Snapshot(self._draw_request()))
         return WorkerSnapshot(worker.number, worker.restarts, counters)
+
+    async def _ask(self, worker: Worker, command: channel.Snapshot | channel.Inspect) -> Any:
+        """The worker's answer, None when it did not come in time."""
+        waiting = self._waiting[command.request] = asyncio.get_running_loop().create_future()
+        try:
+            worker.send(command)
+            return await asyncio.wait_for(waiting, WITHIN_S)
+        except (errors.WorkerLost, TimeoutError):
+            return None
+        finally:
+            self._waiting.pop(command.request, None)
 
 
 class LoopLag:

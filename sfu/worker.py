@@ -27,12 +27,14 @@ from sfu.interfaces import local_addresses
 from sfu.process import process_use
 from sfu.routing import tables
 from sfu.routing.commands import Commands, Row
+from sfu.routing.inspection import inspect
 from sfu.routing.loop import Fact, KernelThread
 from sfu.routing.measures import Measures
 from sfu.routing.router import Router
 from sfu.routing.rows import FreeRows
-from sfu.transport.dtls import Certificate, DtlsContext, DtlsSession, DtlsStep
-from sfu.transport.ice import IceLite, Path
+from sfu.transport.dtls import Certificate, DtlsContext, DtlsStep
+from sfu.transport.handshakes import Handshakes
+from sfu.transport.ice import Path
 from sfu.transport.sockets import BoundSocket, granted, open_sockets
 from sfu.wire import sockaddr
 
@@ -43,65 +45,6 @@ TICK_S = 0.05
 MEASURE_S = 0.5
 # Paths one peer may have at once (IceLite holds the same limit).
 PATHS_PER_PEER = 16
-
-
-class Handshakes:
-    """ICE and DTLS of all peers: datagrams and time in, replies out, keys to the router."""
-
-    def __init__(self, context: DtlsContext, send: Callable[[Path, bytes], None]) -> None:
-        self._context = context
-        self._send = send
-        self.ice = IceLite()
-        self._sessions: dict[int, DtlsSession] = {}
-        self._paths: dict[int, Path] = {}
-        self.verdicts: dict[str, int] = {}
-
-    def count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
-
-    def open(self, description: channel.Describe, now: float) -> None:
-        """A new peer, or new ICE parameters of a known one. Raises Internal; then nothing has changed."""
-        self.ice.open(description.peer, description.ice)
-        if description.peer not in self._sessions:
-            session = DtlsSession(self._context, description.fingerprints, description.dtls_server)
-            self._sessions[description.peer] = session
-
-    def close(self, peer: int) -> None:
-        self.ice.close(peer)
-        session, path = self._sessions.pop(peer, None), self._paths.pop(peer, None)
-        if session is not None and path is not None:
-            for datagram in session.close().send:
-                self._send(path, datagram)
-
-    def path_known(self, peer: int, path: Path, now: float) -> DtlsStep | None:
-        """The peer's datagrams come by this path; as DTLS client we say hello on the first one."""
-        first = peer not in self._paths
-        self._paths[peer] = path
-        session = self._sessions.get(peer)
-        return self._carry_out(peer, session.start(now)) if first and session is not None else None
-
-    def receive(self, peer: int, path: Path, datagram: bytes, now: float) -> DtlsStep | None:
-        """A DTLS datagram from a path that passed a STUN check."""
-        session = self._sessions.get(peer)
-        if session is None:
-            return None
-        self._paths[peer] = path
-        return self._carry_out(peer, session.receive(datagram, now))
-
-    def due(self, now: float) -> list[tuple[int, DtlsStep]]:
-        """Retransmissions and time-outs that are due."""
-        steps = []
-        for peer, session in list(self._sessions.items()):
-            if session.timeout_at is not None and session.timeout_at <= now:
-                steps.append((peer, self._carry_out(peer, session.handle_timeout(now))))
-        return steps
-
-    def _carry_out(self, peer: int, step: DtlsStep) -> DtlsStep:
-        path = self._paths.get(peer)
-        if path is not None:
-            for datagram in step.send:
-                self._send(path, datagram)
-        return step
 
 
 class Worker:
@@ -146,6 +89,7 @@ class Worker:
             channel.Mute: self._on_mute,
             channel.Close: self._on_close,
             channel.Snapshot: self._on_snapshot,
+            channel.Inspect: self._on_inspect,
             channel.Stop: lambda command: self._stopping.set(),
         }
 
@@ -272,6 +216,16 @@ class Worker:
             )
         )
         self._lag_ms = 0.0
+
+    def _on_inspect(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Inspect)
+        self._tell(inspect(command, self._router, self._kernel.arrays, self._paths_of, time.monotonic()))
+
+    def _paths_of(self, peer: int) -> tuple[int, str]:
+        """How many paths a peer has, and the family of the one that its media takes."""
+        known, current = self._paths.get(peer, {}), self._current.get(peer)
+        taken = next((path for path, row in known.items() if row == current), None)
+        return len(known), "" if taken is None else "ipv6" if ":" in taken.address else "ipv4"
 
     # -- the kernel's facts ---------------------------------------------------------------------------
 

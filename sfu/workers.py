@@ -30,6 +30,12 @@ RESTART_MAX_S = 5.0
 HEALTHY_AFTER_S = 10.0
 # Stop is answered within a second; after this the process is killed.
 STOP_WITHIN_S = 2.0
+# An offer that finds no worker waits so long for the next one, which takes about a second to start; what its peer is
+# told meanwhile waits behind it. Shorter: a room that lost its worker asks again and again while that one starts.
+HOLD_S = 5.0
+# Commands that wait: one offer of each participant that a node has at most. More: memory that strangers with a grant
+# could fill, an offer being up to 100 kB.
+HELD_MAX = 4096
 # Commands that a worker has not read. It reads within milliseconds, or it hangs and is killed.
 UNREAD_BYTES_MAX = 32 * 1024 * 1024
 
@@ -96,6 +102,8 @@ class Worker:
         self._on_event = on_event
         self._on_lost = on_lost
         self._writer: asyncio.StreamWriter | None = None
+        self._held: list[channel.Command] = []
+        self._giving_up: asyncio.TimerHandle | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -104,14 +112,39 @@ class Worker:
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
     def send(self, command: channel.Command) -> None:
-        """Queue a command. Raises WorkerLost when there is no worker."""
+        """Queue a command. Raises WorkerLost when there is no worker; an offer is kept for the next one first.
+
+        A Describe that is kept in vain is answered by a Refused of ours.
+        """
         writer = self._writer
         if writer is None or self.ready is None or writer.is_closing():
-            raise WorkerLost("the media process is not there; try again in a moment", retry_after_s=1.0)
+            return self._hold(command)
         writer.write(channel.encode(command))
         if writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             log.error("worker does not read its commands", extra=fields(worker=self.number))
             writer.transport.abort()
+
+    def _hold(self, command: channel.Command) -> None:
+        describes = isinstance(command, channel.Describe)
+        # Nothing is kept but what a kept offer may need: all else names peers that died with the worker.
+        if self._stopping or len(self._held) >= HELD_MAX or not (describes or self._held):
+            raise WorkerLost(_NOT_THERE, retry_after_s=1.0)
+        if not self._held:
+            self._giving_up = asyncio.get_running_loop().call_later(HOLD_S, self._give_up)
+        self._held.append(command)
+
+    def _take_held(self) -> list[channel.Command]:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+        held, self._held = self._held, []
+        return held
+
+    def _give_up(self) -> None:
+        """No worker came: what waits for it is refused."""
+        for command in self._take_held():
+            if isinstance(command, channel.Describe):
+                self._on_event(self, channel.Refused(command.request, WorkerLost.code, _NOT_THERE))
 
     async def stop(self) -> None:
         """End the worker and do not start it again."""
@@ -179,8 +212,12 @@ class Worker:
             if isinstance(event, channel.WorkerReady):
                 self.ready = event
             self._on_event(self, event)
+            if isinstance(event, channel.WorkerReady):
+                for command in self._take_held():
+                    self.send(command)
 
 
+_NOT_THERE = "the media process is not there; try again in a moment"
 _ERRORS = {kind.code: kind for kind in (errors.BadOffer, errors.MediaFailed, errors.Overloaded, errors.WorkerLost)}
 
 

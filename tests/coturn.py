@@ -20,9 +20,10 @@ SECRET = "a secret of coturn and Stentor"
 
 @dataclass(frozen=True)
 class Coturn:
-    """URLs by the transport towards it: udp, tcp, tls."""
+    """URLs by the transport towards it: udp, tcp, tls. `port` is that of the first two."""
 
     urls: dict[str, str]
+    port: int
 
 
 @contextlib.asynccontextmanager
@@ -63,8 +64,9 @@ async def coturn(address: str = "127.0.0.1", namespace: Namespace | None = None)
                 {
                     "udp": f"turn:{address}:{port}?transport=udp",
                     "tcp": f"turn:{address}:{port}?transport=tcp",
-                    "tls": f"turns:localhost:{tls_port}?transport=tcp",
-                }
+                    "tls": f"turns:{address}:{tls_port}?transport=tcp",
+                },
+                port,
             )
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -194,6 +194,7 @@ class Compiled:
         self.kernel = Kernel(LIMITS, [self.server.fileno()])
         self.commands = Commands(self.kernel)
         self.now_us = 10_000_000
+        self.speaking = True  # everybody gives signs of life; else who is silent for 30 s is sent nothing
         self.audio = audio
         self.facts: list[tuple[Any, ...]] = []
         self.publisher = Endpoint(0, profile)
@@ -234,6 +235,8 @@ class Compiled:
 
     def step(self, elapsed_us: int = 0) -> None:
         self.now_us += elapsed_us
+        if self.speaking:
+            self.kernel.arrays["peers"]["received_at_us"] = self.now_us
         self.kernel.step(0, self.now_us)
         self.facts += self.kernel.take_events()
 

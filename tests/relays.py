@@ -15,13 +15,18 @@ Address = tuple[str, int]
 class UdpRelay:
     """A router with one inner client: `port` is what the client sends to, `rebind` gives it a new outer port.
 
-    `back_after_s` is the time from the first packet on the new outer port to the first media that came back to it.
+    `back_after_s` is the time from the first packet on the new outer port to the first media that came back to it,
+    `back_after_check_s` that from the first connectivity check on it; both as the client sees it. `delay_s` is that of
+    each direction.
     """
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: Address, delay_s: float = 0.0) -> None:
         self.port = free_port(socket.SOCK_DGRAM)
         self.rebinds = 0
         self.back_after_s: float | None = None
+        self.back_after_check_s: float | None = None
+        self._delay_s = delay_s
+        self._checked_at: float | None = None
         self._server = server
         self._client: Address | None = None
         self._inner: asyncio.DatagramTransport | None = None
@@ -38,9 +43,9 @@ class UdpRelay:
     async def rebind(self) -> None:
         """The old outer port is closed: what the server still sends there is lost."""
         old = self._outer
-        self.back_after_s = self._went_at = None
-        await self._bind()
+        self.back_after_s = self.back_after_check_s = self._went_at = self._checked_at = None
         self.rebinds += 1
+        await self._bind()
         if old is not None:
             old.close()
 
@@ -54,14 +59,27 @@ class UdpRelay:
         self._client = address
         if self._outer is None:
             return
+        loop = asyncio.get_running_loop()
         if self._went_at is None:
-            self._went_at = asyncio.get_running_loop().time()
-        self._outer.sendto(packet)
+            self._went_at = loop.time()
+        # RFC 7983: 0 to 3 is STUN.
+        if self._checked_at is None and packet[0] <= 3:
+            self._checked_at = loop.time()
+        loop.call_later(self._delay_s, self._send_out, self._outer, packet)
+
+    def _send_out(self, outer: asyncio.DatagramTransport, packet: bytes) -> None:
+        if not outer.is_closing():
+            outer.sendto(packet)
 
     def _from_server(self, packet: bytes, address: Address) -> None:
-        # RFC 7983: 128 to 191 is RTP or RTCP; answers to checks are no media.
-        if self.back_after_s is None and self._went_at is not None and 128 <= packet[0] <= 191:
-            self.back_after_s = asyncio.get_running_loop().time() - self._went_at
+        asyncio.get_running_loop().call_later(self._delay_s, self._deliver, packet, self.rebinds)
+
+    def _deliver(self, packet: bytes, rebinds: int) -> None:
+        now = asyncio.get_running_loop().time()
+        # RFC 7983: 128 to 191 is RTP or RTCP; answers to checks are no media. What came to the old port does not count.
+        media = rebinds == self.rebinds and 128 <= packet[0] <= 191
+        if media and self.back_after_s is None and self._went_at is not None and self._checked_at is not None:
+            self.back_after_s, self.back_after_check_s = now - self._went_at, now - self._checked_at
         if self._inner is not None and self._client is not None:
             self._inner.sendto(packet, self._client)
 
@@ -89,8 +107,8 @@ class TcpForwarder:
         self._listening: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    async def start(self) -> None:
-        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._listening = await asyncio.start_server(self._serve, host, port)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
@@ -128,8 +146,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def udp_relay(server: Address) -> AsyncIterator[UdpRelay]:
-    relay = UdpRelay(server)
+async def udp_relay(server: Address, delay_s: float = 0.0) -> AsyncIterator[UdpRelay]:
+    relay = UdpRelay(server, delay_s)
     await relay.start()
     try:
         yield relay

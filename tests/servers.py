@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,12 +13,12 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tests.netns import Namespace
+from tests.netns import SERVER, Namespace, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 # A cold start compiles every .pyc on a busy machine; a healthy one takes about a second.
@@ -112,7 +113,7 @@ class Server:
         try:
             await eventually(self._ready, within_s=READY_S, what="/readyz answers 200")
         except (NotInTime, RuntimeError) as error:
-            await self._kill()
+            await self.kill()
             raise RuntimeError(f"the server did not start: {error}\n{self.tail()}") from error
         return self
 
@@ -139,7 +140,8 @@ class Server:
         if code not in (0, -signal.SIGTERM):
             raise AssertionError(f"the server ended with code {code}\n{self.tail()}")
 
-    async def _kill(self) -> None:
+    async def kill(self) -> None:
+        """SIGKILL to the node alone; it may be started again."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
@@ -185,6 +187,19 @@ class Server:
             if sample.startswith(line + " "):
                 return float(sample.rsplit(" ", 1)[1])
         return 0.0
+
+
+@contextlib.asynccontextmanager
+async def server_in(wires: Network, folder: Path, *arguments: str, host: str = SERVER[0]) -> AsyncIterator[Server]:
+    """`--lan` in a network of its own: HTTPS with a certificate kept in `folder`, every address of that network."""
+    server = Server(
+        *("--lan", "--http-certificate-folder", str(folder), *arguments),
+        authority=folder / "certificate.pem",
+        namespace=wires.server,
+        host=host,
+    )
+    async with server:
+        yield server
 
 
 def fetch(request: urllib.request.Request, authority: Path | None = None) -> tuple[int, str]:

@@ -29,6 +29,7 @@ SIDES = {
     "sfu.certificate": "shared",
     "sfu.interfaces": "shared",
     "sfu.logs": "shared",
+    "sfu.probed": "shared",
     "sfu.process": "shared",
     "sfu.signalling": "node",
     "sfu.room": "node",

@@ -54,7 +54,8 @@ class Measures:
             counters={**counters, **{f"stun_{name}": count for name, count in handshakes.items()}},
             loop_lag_ms=loop_lag_ms,
             kernel_busy_share=self.busy_share,
-            forward_latency=self._latency(),
+            forward_latency=self._histogram("latency", tables.LATENCY_FIRST_US),
+            round_trips=self._histogram("rtts", tables.RTT_FIRST_US),
             socket_buffer_bytes=dict(buffers),
             process=process,
         )
@@ -62,10 +63,10 @@ class Measures:
     def _counter(self, member: tables.Counter) -> int:
         return int(self._arrays["counters"][member])
 
-    def _latency(self) -> Histogram:
-        row = self._arrays["latency"][0]
+    def _histogram(self, table: str, first_us: int) -> Histogram:
+        row = self._arrays[table][0]
         return Histogram(
-            bounds_s=tuple(bound_us / 1e6 for bound_us in tables.latency_bounds_us()),
+            bounds_s=tuple(bound_us / 1e6 for bound_us in tables.bucket_bounds_us(first_us)),
             counts=tuple(int(count) for count in row["counts"]),
             sum_s=int(row["sum_us"]) / 1e6,
         )

@@ -115,8 +115,8 @@ class Router:
         peer = self.peers.get(number)
         if peer is None or peer.connected:
             return []
-        peer.connected = True
-        self._commands.set_keys(peer.row, Profile[profile].value, keys)
+        peer.connected, peer.profile = True, Profile[profile].value
+        self._commands.set_keys(peer.row, peer.profile, keys)
         events: list[channel.Event] = [channel.PeerConnected(peer=number)]
         for slot in peer.slots.values():
             events += self._apply(slot, now)

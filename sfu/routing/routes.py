@@ -75,6 +75,7 @@ class Peer:
     sender_ssrc: int
     password: bytes = b""
     connected: bool = False
+    profile: int = 0  # tables.Profile, once connected
     tracks: dict[int, Track] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     silent: bool = False

@@ -43,6 +43,8 @@ ARRIVALS_PER_PEER = 512
 # costs the kernel one instruction to find; other bounds would cost a search for every packet.
 LATENCY_BUCKETS = 16
 LATENCY_FIRST_US = 32
+# The same buckets for round trips: at most 1 ms, 2 ms, ... 16 s, and all above.
+RTT_FIRST_US = 1000
 
 
 class Arrival(enum.IntEnum):
@@ -171,6 +173,8 @@ PEER = np.dtype(
         ("received_octets", "u8"),
         ("sent_packets", "u8"),
         ("sent_octets", "u8"),
+        ("rtt_us", "i8"),  # round trip by its newest receiver report, 0 = none yet
+        ("told_lost", "u8"),  # packets that its receiver reports called lost
         ("clock_offset_us", "i8"),  # smallest (arrival - sender's NTP) seen
         ("error_since_us", "i8"),  # first of a row of send errors, 0 = none
         ("paused_until_us", "i8"),
@@ -346,9 +350,12 @@ SLOT = np.dtype(
         ("segment_start", "i8"),  # source index at the last switch
         ("report_at_us", "i8"),
         ("request_told_at_us", "i8"),  # its last PLI or FIR that went up
+        ("reported_at_us", "i8"),  # when the last SR left; what it tells is the time of capture
+        ("told_lost", "i8"),  # lost in all, by the newest receiver report
         ("packets", "u8"),
         ("octets", "u8"),
         ("generation", "u4"),
+        ("reported_middle", "u4"),  # middle 32 bits of the last SR's NTP: what LSR repeats
         ("peer", "i4"),
         ("current_layer", "i4"),
         ("wanted_layer", "i4"),
@@ -528,6 +535,7 @@ def shapes(limits: Limits) -> dict[str, tuple[np.dtype[Any], int]]:
         "decision": (DECISION, 1),
         "audio": (AUDIO, 1),
         "latency": (LATENCY, 1),
+        "rtts": (LATENCY, 1),  # one count for each receiver report that tells one
     }
 
 
@@ -588,9 +596,9 @@ def pxd() -> str:
     return "\n".join(lines) + "\n"
 
 
-def latency_bounds_us() -> tuple[int, ...]:
-    """The upper bounds of the latency buckets but the last, which has none; a bound belongs to its bucket."""
-    return tuple(LATENCY_FIRST_US << i for i in range(LATENCY_BUCKETS - 1))
+def bucket_bounds_us(first_us: int) -> tuple[int, ...]:
+    """The upper bounds of a LATENCY row's buckets but the last, which has none; a bound belongs to its bucket."""
+    return tuple(first_us << i for i in range(LATENCY_BUCKETS - 1))
 
 
 class Counter(enum.IntEnum):
@@ -619,6 +627,7 @@ class Counter(enum.IntEnum):
     PLIS_READ = 20
     FIRS_READ = 21
     PLIS_WRITTEN = 22
+    TOLD_LOST = 23  # packets that receiver reports called lost
 
 
 if __name__ == "__main__":

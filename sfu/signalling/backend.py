@@ -10,7 +10,7 @@ from sfu import channel
 from sfu.contract import Grant
 from sfu.room import Room
 from sfu.room_values import Command
-from sfu.rooms import Rooms
+from sfu.rooms import Rooms, Sums
 from sfu.signalling import whip_values
 from sfu.signalling.feeds import Feeds
 
@@ -40,17 +40,26 @@ class WorkerSnapshot:
 
 
 @dataclass(frozen=True)
+class JournalSums:
+    """What became of all sessions so far."""
+
+    joins: dict[str, channel.Histogram]  # from the `join` message on, by milestone: "answer", "media"
+    joined: dict[str, int]  # seats taken, "joined", and sessions taken up again, "resumed"
+    lasted: channel.Histogram  # from the join to the end of a session
+    connections: dict[str, int]  # peer connections: "connected", "failed"
+
+
+@dataclass(frozen=True)
 class NodeSnapshot:
     """The numbers of one moment, for /metrics."""
 
-    rooms: int
-    participants: int
-    largest_room: int  # participants in it
+    ready: bool
+    rooms: Sums
+    room_events: dict[str, int]  # by kind
     sockets: int  # WebSockets open
     sessions: int  # with a WebSocket, waiting to be resumed, or without one
     without_sockets: dict[str, int]  # of these, the sessions of "whip" and "whep"
-    joins: dict[str, channel.Histogram]  # by milestone: "answer", "media"
-    connections: dict[str, int]  # peer connections: "connected", "failed"
+    journal: JournalSums
     process: channel.ProcessUse
     messages: dict[str, int]  # by type
     errors: dict[str, int]  # by code
@@ -94,3 +103,7 @@ class Backend(Protocol):
     def command(self, room: Room, command: Command) -> None: ...
 
     def snapshot(self) -> Awaitable[NodeSnapshot]: ...
+
+    def inspect(self, room: int, after: int) -> Awaitable[tuple[channel.Inspection | None, ...]]:
+        """A page of each worker's peers, None for a worker that does not answer; room 0 = all."""
+        ...

@@ -87,3 +87,4 @@ class Counts:
     errors: Counter[str] = field(default_factory=Counter)  # by code
     # Of WHIP and WHEP, by protocol, method and HTTP status.
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    room_events: Counter[str] = field(default_factory=Counter)  # by kind

@@ -27,6 +27,7 @@ from sfu import errors
 from sfu.config import Config
 from sfu.signalling import messages, metrics
 from sfu.signalling.api import Api, read_body
+from sfu.signalling.api_messages import number
 from sfu.signalling.backend import Backend
 from sfu.signalling.callers import host_only, origin_allowed
 from sfu.signalling.effects import CLOSE_MEANING, CLOSE_TOO_SLOW
@@ -143,13 +144,27 @@ class _Endpoints:
         return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503, headers=SAFE_HEADERS)
 
     async def metrics(self, request: Request) -> Response:
-        if not self._may_read_metrics(request.client.host if request.client else ""):
-            return PlainTextResponse("metrics are for loopback and http.metrics_networks\n", 403, headers=SAFE_HEADERS)
+        if not self._may_read_metrics(request):
+            return _NOT_FOR_YOU
         return Response(metrics.page(await self._backend.snapshot()), media_type=metrics.CONTENT_TYPE)
 
-    def _may_read_metrics(self, address: str) -> bool:
+    async def debug(self, request: Request) -> Response:
+        """What single peers are doing, by numbers: ?room= and ?after= narrow it. For people, so indented."""
+        if not self._may_read_metrics(request):
+            return _NOT_FOR_YOU
         try:
-            ip = ipaddress.ip_address(address)
+            room, after = (number(request.query_params.get(name, "0"), 0, 10**11) for name in ("room", "after"))
+        except errors.BadMessage as error:
+            return self._failed(error)
+        pages = await self._backend.inspect(room, after)
+        body = {"workers": [{"worker": at, "answered": one is not None, "peers": one.peers if one else (),
+                             "next": f"/debug?room={room}&after={one.following}" if one and one.following else None}
+                            for at, one in enumerate(pages)]}  # fmt: skip
+        return Response(msgspec.json.format(msgspec.json.encode(body)), 200, SAFE_HEADERS, "application/json")
+
+    def _may_read_metrics(self, request: Request) -> bool:
+        try:
+            ip = ipaddress.ip_address(request.client.host if request.client else "")
         except ValueError:
             return False
         return ip.is_loopback or any(ip in network for network in self._metrics_networks)
@@ -227,6 +242,9 @@ class _Endpoints:
             del event, text
 
 
+_NOT_FOR_YOU = PlainTextResponse("this is for loopback and http.metrics_networks\n", 403, headers=SAFE_HEADERS)
+
+
 class _TokenRequest(msgspec.Struct):
     room: str
     name: str
@@ -245,6 +263,7 @@ def application(
         Route("/healthz", endpoints.healthz),
         Route("/readyz", endpoints.readyz),
         Route("/metrics", endpoints.metrics),
+        Route("/debug", endpoints.debug),
         *Api(config, backend).routes(),
         *Whip(config, backend).routes(),
     ]

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sfu import errors
-from sfu.channel import Histogram
 from sfu.logs import fields
 from sfu.signalling import messages, whip_values
+from sfu.signalling.backend import JournalSums
 from sfu.signalling.histogram import Tally
 from sfu.signalling.session_index import AnySession
 
@@ -22,6 +22,7 @@ log = logging.getLogger("stentor.session")
 
 # Seconds from `join` on. The gate for the first frame is 0.6 s at the median and 1 s at the 95th percentile, so most
 # bounds lie around those; moving them breaks dashboards that name a bound.
+SESSION_BOUNDS_S = (10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 JOIN_BOUNDS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0, 2.0, 5.0, 10.0, 30.0)
 # Errors that are our fault or the network's: they are worth a line each.
 TELLING = frozenset(kind.code for kind in (errors.MediaFailed, errors.WorkerLost, errors.Internal, errors.Overloaded))
@@ -33,11 +34,17 @@ class Journal:
     def __init__(self) -> None:
         self._until = {"answer": Tally(JOIN_BOUNDS_S), "media": Tally(JOIN_BOUNDS_S)}
         self._waiting: dict[AnySession, set[str]] = {}  # joined, and these milestones are still ahead
+        self.joined: Counter[str] = Counter({"joined": 0, "resumed": 0})
+        self.lasted = Tally(SESSION_BOUNDS_S)
         self.connections: Counter[str] = Counter()  # peer connections by what became of them
 
-    def joins(self) -> dict[str, Histogram]:
-        """Time from the `join` message to the first answer, and to the first connection, by milestone."""
-        return {milestone: tally.value() for milestone, tally in self._until.items()}
+    def sums(self) -> JournalSums:
+        return JournalSums(
+            joins={milestone: tally.value() for milestone, tally in self._until.items()},
+            joined=dict(self.joined),
+            lasted=self.lasted.value(),
+            connections=dict(self.connections),
+        )
 
     def said(self, session: AnySession, message: messages.FromServer, now: float) -> None:
         """The session's client is told this."""
@@ -59,14 +66,16 @@ class Journal:
         self._reach(session, "media", now)
         log.info("connected", extra=fields(**_numbers(session), since_join_ms=_since_join_ms(session, now)))
 
-    def over(self, session: AnySession) -> None:
+    def over(self, session: AnySession, now: float) -> None:
         """The session has ended; a second call is harmless."""
-        self._waiting.pop(session, None)
+        if self._waiting.pop(session, None) is not None:
+            self.lasted.add(now - session.joined_at)
         if session.room is not None:
             log.info("session over", extra=fields(**_numbers(session)))
 
     def _joined(self, session: AnySession, told: messages.Joined | whip_values.Opened, now: float) -> None:
         resumed = session in self._waiting
+        self.joined["resumed" if resumed else "joined"] += 1
         if not resumed:
             self._waiting[session] = set(self._until)
         log.info("resumed" if resumed else "joined", extra=fields(**_numbers(session)))

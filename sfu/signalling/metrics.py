@@ -15,8 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from sfu import __version__, channel
 from sfu.errors import all_codes
+from sfu.rooms import SIZES
 from sfu.signalling.backend import NodeSnapshot
 from sfu.signalling.histogram import added
+from sfu.signalling.told import EVENT_NAMES
 from sfu.signalling.whip_values import Protocol
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,9 +27,11 @@ TOLD_ELSEWHERE = frozenset(
     {
         "received_packets", "received_octets", "sent_packets", "sent_octets", "busy_ns", "working_us", "socket_drops",
         "nacks_read", "nacks_written", "switches", "audio_switches", "plis_read", "firs_read", "plis_written",
-        "key_frames", "packets_lost",
+        "key_frames", "packets_lost", "told_lost", "stun_ice_restarted",
     }
 )  # fmt: skip
+SOURCES = ("camera", "microphone", "screen", "screen_audio")
+EVENTS = (*EVENT_NAMES.values(), "track_published", "track_muted", "track_unmuted", "track_unpublished")
 
 
 class _Snapshot:
@@ -39,6 +43,7 @@ class _Snapshot:
     def collect(self) -> Iterator[Metric]:
         yield from self._build()
         yield from self._node()
+        yield from self._rooms()
         yield from self._sessions()
         yield from self._processes()
         yield from self._workers()
@@ -53,11 +58,7 @@ class _Snapshot:
 
     def _node(self) -> Iterator[Metric]:
         node = self._snapshot
-        yield GaugeMetricFamily("stentor_participants", "Participants in all rooms.", value=node.participants)
-        yield GaugeMetricFamily("stentor_rooms", "Rooms with somebody in.", value=node.rooms)
-        yield GaugeMetricFamily(
-            "stentor_largest_room_participants", "Participants of the room with most of them.", value=node.largest_room
-        )
+        yield GaugeMetricFamily("stentor_ready", "1 = every worker can take media.", value=int(node.ready))
         said = CounterMetricFamily("stentor_signalling_messages", "Messages from clients.", labels=["type"])
         for kind, count in sorted(node.messages.items()):
             said.add_metric([kind], count)
@@ -68,8 +69,30 @@ class _Snapshot:
             failed.add_metric([code], node.errors.get(code, 0))
         yield failed
 
+    def _rooms(self) -> Iterator[Metric]:
+        rooms = self._snapshot.rooms
+        yield GaugeMetricFamily("stentor_rooms", "Rooms with somebody in.", value=rooms.rooms)
+        yield GaugeMetricFamily("stentor_participants", "Participants in all rooms.", value=rooms.participants)
+        yield GaugeMetricFamily("stentor_audience", "Of them, those who may not publish.", value=rooms.audience)
+        yield GaugeMetricFamily(
+            "stentor_largest_room_participants", "Participants of the room with most of them.", value=rooms.largest
+        )
+        sizes = GaugeMetricFamily(
+            "stentor_rooms_by_size", "Rooms by how many are in: up to, and more than the label before.",
+            labels=["participants"],
+        )  # fmt: skip
+        for bound, count in zip([*map(str, SIZES), "more"], rooms.sizes, strict=True):
+            sizes.add_metric([bound], count)
+        tracks = GaugeMetricFamily("stentor_tracks", "Sources that are published now.", labels=["source"])
+        for source in SOURCES:
+            tracks.add_metric([source], rooms.tracks.get(source, 0))
+        events = CounterMetricFamily("stentor_room_events", "What happened in rooms.", labels=["event"])
+        for event in EVENTS:
+            events.add_metric([event], self._snapshot.room_events.get(event, 0))
+        yield from (sizes, tracks, events)
+
     def _sessions(self) -> Iterator[Metric]:
-        node = self._snapshot
+        node, journal = self._snapshot, self._snapshot.journal
         sessions = GaugeMetricFamily(
             "stentor_sessions",
             "Sessions: connected by a WebSocket, waiting to be resumed, or of WHIP or WHEP.",
@@ -89,14 +112,23 @@ class _Snapshot:
         yield requests
         peers = CounterMetricFamily("stentor_peer_connections", "What became of peer connections.", labels=["result"])
         for result in ("connected", "failed"):
-            peers.add_metric([result], node.connections.get(result, 0))
+            peers.add_metric([result], journal.connections.get(result, 0))
         yield peers
+        taken = CounterMetricFamily(
+            "stentor_joins", "Seats taken (joined), and sessions taken up again (resumed).", labels=["result"]
+        )
+        for result, count in sorted(journal.joined.items()):
+            taken.add_metric([result], count)
+        yield taken
+        lasted = HistogramMetricFamily("stentor_session_seconds", "From the join to the end of a session.")
+        lasted.add_metric([], *_buckets(journal.lasted))
+        yield lasted
         joins = HistogramMetricFamily(
             "stentor_join_seconds",
             "From the join message to the first answer, and to the first connection of media.",
             labels=["until"],
         )
-        for milestone, histogram in sorted(node.joins.items()):
+        for milestone, histogram in sorted(journal.joins.items()):
             joins.add_metric([milestone], *_buckets(histogram))
         yield joins
 
@@ -178,12 +210,16 @@ class _Snapshot:
             for direction, count in _sums(answers, field).items():
                 family.add_metric([direction], count)
             yield family
-        latency = HistogramMetricFamily(
-            "stentor_forward_latency_seconds", "From the receive stamp of a packet to the call that sent it on."
-        )
-        if answers:
-            latency.add_metric([], *_buckets(functools.reduce(added, (one.forward_latency for one in answers))))
-        yield latency
+        for name, help_text, histograms in (
+            ("stentor_forward_latency_seconds", "From the receive stamp of a packet to the call that sent it on.",
+             [one.forward_latency for one in answers]),
+            ("stentor_round_trip_seconds", "To those who are sent media, by each of their receiver reports.",
+             [one.round_trips for one in answers]),
+        ):  # fmt: skip
+            times = HistogramMetricFamily(name, help_text)
+            if histograms:
+                times.add_metric([], *_buckets(functools.reduce(added, histograms)))
+            yield times
 
     def _repairs(self) -> Iterator[Metric]:
         answers = [counters for _, counters in self._answers()]
@@ -212,6 +248,14 @@ class _Snapshot:
             "stentor_packets_lost",
             "Gaps in what publishers sent, repaired ones too.",
             value=further.get("packets_lost", 0),
+        )
+        yield CounterMetricFamily(
+            "stentor_told_lost",
+            "Packets that those who are sent media called lost, repaired ones too.",
+            value=further.get("told_lost", 0),
+        )
+        yield CounterMetricFamily(
+            "stentor_ice_restarts", "ICE restarts that clients began.", value=further.get("stun_ice_restarted", 0)
         )
         events = CounterMetricFamily("stentor_worker_events", "Further counters of the workers.", labels=["event"])
         for event, count in further.items():

@@ -95,6 +95,11 @@ def message_of(event: values.Event) -> messages.FromServer:
     return _MESSAGES[type(event)](event)
 
 
+def event_name(event: values.Event) -> str:
+    """As metrics count it: one of a closed list."""
+    return f"track_{event.what}" if isinstance(event, values.TrackChanged) else EVENT_NAMES[type(event)]
+
+
 def _joined(event: values.ParticipantJoined) -> messages.FromServer:
     return messages.ParticipantEvent(
         sequence=event.sequence, event="joined", participant=event.participant, name=event.name, role=event.role
@@ -134,6 +139,15 @@ def _told(event: values.Told) -> messages.FromServer:
     return messages.Message(sequence=event.sequence, sender=event.sender, topic=event.topic, body=event.body)
 
 
+EVENT_NAMES: Mapping[type, str] = {
+    values.ParticipantJoined: "participant_joined",
+    values.ParticipantChanged: "participant_changed",
+    values.ParticipantLeft: "participant_left",
+    values.AudienceCounted: "audience_counted",
+    values.RoomEnded: "room_ended",
+    values.SpeakersChanged: "speakers_changed",
+    values.Told: "message",
+}
 _MESSAGES: Mapping[type, Callable[[Any], messages.FromServer]] = {
     values.ParticipantJoined: _joined,
     values.ParticipantChanged: _renamed,

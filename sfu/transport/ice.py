@@ -82,21 +82,23 @@ class IceLite:
         self._refusals = float(REFUSALS_PER_S_MAX)
         self._refilled_at = 0.0
 
-    def open(self, peer: int, parameters: IceParameters) -> None:
+    def open(self, peer: int, parameters: IceParameters) -> bool:
         """Answer checks for this peer from now on. Again with other parameters = an ICE restart
-        (RFC 8445 2.4): the old user name stops at once, known paths stay.
+        (RFC 8445 2.4): the old user name stops at once, known paths stay. True where this was one.
 
         Raises Internal when another peer holds the ufrag: the node must draw them apart.
         """
         if self._by_ufrag.get(parameters.local_ufrag, peer) != peer:
             raise Internal("two peers were given the same ICE ufrag")
         agent = self._agents.get(peer)
+        restarted = agent is not None and agent.parameters.local_ufrag != parameters.local_ufrag
         if agent is None:
             self._agents[peer] = _Agent(parameters)
         else:
             del self._by_ufrag[agent.parameters.local_ufrag]
             agent.parameters = parameters
         self._by_ufrag[parameters.local_ufrag] = peer
+        return restarted
 
     def close(self, peer: int) -> None:
         """Forget the peer and its paths. A second close is harmless."""

@@ -55,10 +55,14 @@ def test_reports_and_picture_loss_are_what_aiortc_reads() -> None:
     assert isinstance(report, RtcpSrPacket)
     assert (report.ssrc, report.sender_info.packet_count, report.sender_info.octet_count) == (7, 12, 3400)
     assert report.sender_info.ntp_timestamp == 3_900_000_000 << 32 | 1 << 31
-    (receiver,) = RtcpPacket.parse(packets.receiver_report(7, [(9, 0.5, 3, 70_000)]))
+    (receiver,) = RtcpPacket.parse(packets.receiver_report(7, [(9, 0.5, 3, 70_000, 5, 6)]))
     assert isinstance(receiver, RtcpRrPacket)
     (block,) = receiver.reports
     assert (block.ssrc, block.fraction_lost, block.packets_lost, block.highest_sequence) == (9, 128, 3, 70_000)
+    assert (block.lsr, block.dlsr) == (5, 6)
+    assert list(packets.read_sender_reports(packets.sender_report(7, 3_900_000_000.5, 1, 1, 1))) == [
+        (7, (3_900_000_000 & 0xFFFF) << 16 | 1 << 15)
+    ]
     (loss,) = RtcpPacket.parse(packets.picture_loss(7, 9))
     assert isinstance(loss, RtcpPsfbPacket)
     assert (loss.fmt, loss.ssrc, loss.media_ssrc) == (1, 7, 9)

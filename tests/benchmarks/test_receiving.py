@@ -78,5 +78,6 @@ def test_speech_is_kept_by_speaker_and_frame_and_silence_is_not() -> None:
 def test_report_blocks_tell_the_share_lost_since_the_last() -> None:
     one, packets = slot(), film(20)
     play(one, packets[:5] + packets[10:])
-    assert one.block() == (1000, 5 / len(packets), 5, len(packets) - 1)
-    assert one.block() == (1000, 0.0, 5, len(packets) - 1)
+    assert one.block(2_000_000) == (1000, 5 / len(packets), 5, len(packets) - 1, 0, 0)
+    one.sender_report(0xABCD, 2_000_000)
+    assert one.block(2_500_000) == (1000, 0.0, 5, len(packets) - 1, 0xABCD, 32768)  # half a second in 1/65536

@@ -22,9 +22,16 @@ COUNTERS = channel.Counters(
     loop_lag_ms=3.0,
     kernel_busy_share=0.25,
     forward_latency=channel.Histogram(bounds_s=(0.001, 0.002), counts=(3, 1, 1), sum_s=0.012),
+    round_trips=channel.Histogram(bounds_s=(0.001, 0.002), counts=(0, 2, 1), sum_s=0.009),
     socket_buffer_bytes={"receive": 8192, "send": 4096},
     process=channel.ProcessUse(cpu_s=1.5, resident_bytes=2048, open_files=9, open_files_max=1024),
 )
+PEER = channel.InspectedPeer(
+    peer=7, room=3, state="connected", paths=2, family="ipv6", srtp="AEAD_AES_128_GCM", silent_ms=20, rtt_ms=1.5,
+    told_lost=4, received_packets=100, sent_packets=200, max_kbps=0,
+    tracks=(channel.InspectedTrack(5, "video", "VP8", False, (channel.InspectedLayer("q", 180, 90_000, True),)),),
+    slots=(channel.InspectedSlot("2", "video", "VP8", 9, 180, 0, "h", 0, "waiting_for_key_frame", 0),),
+)  # fmt: skip
 Wanted = TypeVar("Wanted", bound=channel.Command)
 
 
@@ -105,6 +112,8 @@ class FakeWorker:
                     self.say(channel.Done(request))
                 else:
                     self.held.append(command)
+            case channel.Inspect(request=request, after=after) if self.answers_snapshots:
+                self.say(channel.Inspection(request, () if after else (PEER,), 0 if after else PEER.peer))
             case channel.Snapshot(request=request) if self.answers_snapshots:
                 counters = {name: getattr(COUNTERS, name) for name in COUNTERS.__struct_fields__}
                 self.say(channel.Counters(**{**counters, "request": request}))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu import channel
+from tests.sfu.fake_worker import PEER
 
 DESCRIBE = channel.Describe(
     request=1,
@@ -34,6 +35,7 @@ COMMANDS: list[channel.Command] = [
     channel.Mute(track=5, muted=True),
     channel.Close(peer=1),
     channel.Snapshot(request=9),
+    channel.Inspect(request=10, room=3, after=7),
     channel.Stop(),
 ]
 HISTOGRAM = channel.Histogram((0.1,), (2, 1), 0.5)
@@ -48,7 +50,8 @@ EVENTS: list[channel.Event] = [
     channel.SlotShown(1, "0", 5, 720),
     channel.TrackLayers(5, (("q", 180, 100_000),)),
     channel.Levels(3, ((5, 900),)),
-    channel.Counters(1, {"FORWARDED": 1}, {}, {}, {}, {}, {}, 0.5, 0.1, HISTOGRAM, {"send": 1}, PROCESS),
+    channel.Counters(1, {"FORWARDED": 1}, {}, {}, {}, {}, {}, 0.5, 0.1, HISTOGRAM, HISTOGRAM, {"send": 1}, PROCESS),
+    channel.Inspection(10, (PEER,), 7),
 ]
 
 

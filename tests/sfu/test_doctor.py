@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sfu.channel import Finding, Probe
 from sfu.doctor import CLOCK_MIN_S, Facts, as_json, as_text, examine, healthy
+from sfu.probed import Finding, Probe
 
 PROBE = Probe(
     sockets=(Finding("203.0.113.5", 7000, "", 8_388_608, 8_388_608),),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from sfu import channel
+from sfu.signalling.effects import CLOSE_RESUMED_ELSEWHERE
 from tests.offers import OFFERS
 from tests.sfu.fake_worker import FINGERPRINT
 from tests.sfu.running import Client, running
@@ -212,6 +214,56 @@ async def test_a_dead_worker_is_started_again_and_clients_connect_anew_in_the_sa
         first, second = await node.worker.told(channel.Describe, 2)
         assert first.peer != second.peer
         assert first.ice.local_ufrag != second.ice.local_ufrag
+
+
+async def test_an_offer_that_comes_while_the_worker_starts_again_is_answered_once_it_is_there() -> None:
+    async with running() as node, node.client() as client:
+        await node.joined(client)
+        await offered(client)
+        node.worker.die()
+        await client.hear("error", code="worker_lost")
+        await offered(client)
+        assert node.worker.lives == 2
+        assert (await node.http.get("/readyz")).status_code == 200
+
+
+async def test_an_offer_that_waits_for_a_worker_in_vain_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sfu.workers.HOLD_S", 0.05)
+    monkeypatch.setattr("sfu.workers.RESTART_FIRST_S", 2.0)
+    async with running() as node, node.client() as client:
+        await node.joined(client)
+        await offered(client)
+        node.worker.die()
+        await client.hear("error", code="worker_lost")
+        refused = await client.ask("offer", sdp=OFFER)
+        assert (refused["type"], refused["code"]) == ("error", "worker_lost")
+
+
+async def test_who_leaves_while_his_offer_waits_for_a_worker_leaves_nothing_in_it() -> None:
+    async with running() as node, node.client() as client:
+        await node.joined(client)
+        await offered(client)
+        node.worker.die()
+        await client.hear("error", code="worker_lost")
+        await client.send("offer", sdp=OFFER)
+        await client.ask("leave")
+        describe = (await node.worker.told(channel.Describe, 2))[1]
+        assert describe.peer in {close.peer for close in await node.worker.told(channel.Close)}
+
+
+async def test_two_tabs_with_one_grant_take_two_seats_and_each_comes_back_to_its_own() -> None:
+    async with running() as node, node.client() as first, node.client() as second, node.client() as again:
+        token = node.token(name="Ada")
+        one, two = await first.ask("join", token=token), await second.ask("join", token=token)
+        assert (one["type"], two["type"]) == ("joined", "joined")
+        assert one["participant"] != two["participant"] and one["resume"] != two["resume"]
+        assert [each["name"] for each in two["participants"]] == ["Ada", "Ada"]
+        back = await again.ask("join", token=token, resume=one["resume"])
+        assert back["participant"] == one["participant"]
+        assert await first.closed() == CLOSE_RESUMED_ELSEWHERE
+        assert (await second.ask("send", topic="t", body="still here"))["type"] == "done"
 
 
 async def test_a_failed_peer_connection_is_told_to_its_client_only() -> None:

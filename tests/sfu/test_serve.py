@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 import ssl
 from pathlib import Path
 
+import psutil
 import pytest
 import websockets
 
+from benchmarks.client import LightClient, Publish
 from sfu.certificate import keep, make, now_utc
 from sfu.config import build
 from sfu.serve import StartError, certificate_files, greeting, hosts, listen
-from tests.servers import Server
+from tests.servers import Server, eventually
 
 PROTOCOL = websockets.Subprotocol("stentor.v1")
 NOW = now_utc(1_780_000_000)
@@ -70,6 +74,29 @@ def test_without_lan_the_greeting_is_one_address() -> None:
     assert greeting(build({"http": {"host": "::1"}}), 8080, None, []) == ["Stentor listens on http://localhost:8080"]
     meet = build({"http": {"host": "2001:db8::7"}})
     assert greeting(meet, 8080, None, []) == ["Stentor listens on http://[2001:db8::7]:8080"]
+
+
+async def test_sigterm_says_goodbye_to_everybody_and_the_process_is_gone_within_five_seconds() -> None:
+    async with Server() as server, contextlib.AsyncExitStack() as stack:
+        url = f"ws://127.0.0.1:{server.http_port}/ws"
+        people = []
+        for number in range(5):
+            token = await server.token("goodbye", f"person {number}")
+            client = await LightClient.join(url, token, publish=Publish(number), audio_slots=1, video_slots=1)
+            stack.push_async_callback(client.leave)
+            people.append(client)
+        process = psutil.Process(server.pid)
+        family = [process, *process.children(recursive=True)]
+        assert len(family) == 2, "node and worker"
+        process.send_signal(signal.SIGTERM)
+
+        async def gone() -> bool:
+            return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
+
+        await eventually(gone, within_s=5, what="node and worker have ended")
+        for client in people:
+            (goodbye,) = [message for message in client.messages if message["type"] == "ended"]
+            assert goodbye["reason"] == "server_stopping"
 
 
 async def test_a_lan_server_is_believed_by_its_certificate_alone_by_https_and_wss(tmp_path: Path) -> None:

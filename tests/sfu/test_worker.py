@@ -238,6 +238,21 @@ async def test_a_handshake_ends_with_keys_in_the_kernel_and_every_datagram_in_on
     assert counters.rows == {"peers": 1, "tracks": 0, "layers": 0, "slots": 1}
 
 
+async def test_an_inspection_tells_what_became_of_the_handshake(worker: Process) -> None:
+    await worker.describe()
+    client = worker.client()
+    await client.check(nominate=True)
+    worker.send(channel.Inspect(request=8))
+    (before,) = (await worker.hear(channel.Inspection)).peers
+    assert (before.state, before.paths, before.family, before.srtp) == ("negotiated", 1, "ipv4", "")
+    await client.shake_hands(PlainPeer())
+    await worker.hear(channel.PeerConnected)
+    worker.send(channel.Inspect(request=9))
+    (peer,) = (await worker.hear(channel.Inspection)).peers
+    assert (peer.state, peer.srtp, [slot.mid for slot in peer.slots]) == ("connected", "AEAD_AES_128_GCM", ["v"])
+    assert 0 <= peer.silent_ms < 5000
+
+
 async def test_no_common_srtp_profile_is_told_with_the_reason(worker: Process) -> None:
     await worker.describe()
     client = worker.client()

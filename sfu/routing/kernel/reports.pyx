@@ -6,6 +6,7 @@ A BYE (RFC 3550 6.6) is read and changes nothing: who publishes is said in the o
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from sfu.routing.kernel.binding cimport find_stream
+from sfu.routing.kernel.core cimport st_latency_bucket
 from sfu.routing.kernel.select cimport capture_us
 from sfu.routing.kernel.tables cimport *
 from sfu.routing.kernel.udp cimport emit_repair, send_rtcp, tell
@@ -48,8 +49,10 @@ cdef int read_rtcp(Core* core, int peer, const uint8_t* data, int n) noexcept no
         size = block.end - block.at
         if block.kind == 200 and size >= 24:
             read_sender_report(core, peer, data, block.at)
+            read_report_blocks(core, peer, data, block.at + 24, block.end)
         elif block.kind == 201:
             k.counters[COUNTER_REPORTS_READ] += 1
+            read_report_blocks(core, peer, data, block.at + 4, block.end)
         elif block.kind == 205 and block.count == 1 and size >= 8:
             read_nack(core, peer, data, &block)
         elif block.kind == 205 and block.count == 15 and size >= 16:
@@ -62,6 +65,33 @@ cdef int read_rtcp(Core* core, int peer, const uint8_t* data, int n) noexcept no
                 read_key_frame_request(core, peer, EVENT_FIR, get32(data, size))
                 size += 8
     return 0
+
+
+cdef void read_report_blocks(Core* core, int peer, const uint8_t* data, int at, int end) noexcept nogil:
+    """What the peer says of the slots that it gets: packets lost, and the round trip (RFC 3550 section 6.4.1)."""
+    cdef State* k = &core.state
+    cdef SlotRow* slot
+    cdef long long lost
+    cdef int64_t rtt_us
+    cdef int s
+    while at + 24 <= end:
+        s = find_slot(core, peer, get32(data, at))
+        if s >= 0:
+            slot = &k.slots[s]
+            lost = get32(data, at + 4) & 0xFFFFFF
+            lost -= (lost & 0x800000) << 1  # 24 bits with a sign: duplicates may outweigh losses
+            # It falls when a repair comes late; what was counted stays counted.
+            if lost > slot.told_lost:
+                k.counters[COUNTER_TOLD_LOST] += lost - slot.told_lost
+                k.peers[peer].told_lost += lost - slot.told_lost
+                slot.told_lost = lost
+            if slot.reported_middle and get32(data, at + 16) == slot.reported_middle:
+                rtt_us = k.now_us - slot.reported_at_us - ((get32(data, at + 20) * 1000000) >> 16)
+                rtt_us = rtt_us if rtt_us > 0 else 0
+                k.peers[peer].rtt_us = rtt_us if rtt_us else 1
+                k.rtts[0].counts[st_latency_bucket(rtt_us, RTT_FIRST_US, LATENCY_BUCKETS)] += 1
+                k.rtts[0].sum_us += rtt_us
+        at += 24
 
 
 cdef void read_key_frame_request(Core* core, int peer, int kind, long long ssrc) noexcept nogil:
@@ -312,3 +342,5 @@ cdef void report_slot(Core* core, int s) noexcept nogil:
             out, 0, slot.ssrc, at // 1000000 + NTP_EPOCH, ((at % 1000000) << 32) // 1000000,
             slot.last_timestamp, slot.packets & 0xFFFFFFFFLL, slot.octets & 0xFFFFFFFFLL)) == 0:
         k.counters[COUNTER_SENDER_REPORTS_WRITTEN] += 1
+        slot.reported_at_us = k.now_us
+        slot.reported_middle = (get16(out, 10) << 16) | get16(out, 12)

@@ -15,7 +15,7 @@ from sfu.routing.kernel.reports cimport ask_again, report_layer, report_slot, re
 from sfu.routing.kernel.rings cimport room, st_load, st_monotonic_us, st_realtime_us, st_store, st_thread_cpu_ns, waiting
 from sfu.routing.kernel.srtp cimport st_srtp, st_srtp_close
 from sfu.routing.kernel.tables cimport *
-from sfu.routing.kernel.udp cimport emit, flush, tell
+from sfu.routing.kernel.udp cimport emit, flush, pause, tell
 
 from sfu.routing import tables as rows
 
@@ -45,6 +45,9 @@ cdef extern from "<pthread.h>" nogil:
 cdef int64_t TICK_US = 10000
 # Levels go up ten times a second: what the eye needs to see who speaks.
 cdef int64_t LEVELS_US = 100000
+# RFC 7675 section 5.1: consent that is not given anew for so long is over. A peer without a sign of life is sent
+# nothing more, or whoever has its address now is flooded for as long as its WebSocket stands.
+cdef int64_t CONSENT_US = 30000000
 # Bursts read from one socket before commands and timers are looked at again.
 cdef int BURSTS = 4
 
@@ -54,6 +57,8 @@ cdef void tick(Core* core) noexcept nogil:
     cdef State* k = &core.state
     cdef int i
     for i in range(core.peers_used):
+        if k.peers[i].live and k.now_us - k.peers[i].received_at_us > CONSENT_US:
+            pause(k, i)
         if k.peers[i].live and k.peers[i].arrivals and k.peers[i].report_at_us <= k.now_us:
             report_transport(core, i)
     for i in range(core.layers_used):
@@ -236,6 +241,7 @@ cdef class Kernel:
         cdef DecisionRow[::1] decision = self.arrays["decision"]
         cdef AudioRow[::1] audio = self.arrays["audio"]
         cdef LatencyRow[::1] latency = self.arrays["latency"]
+        cdef LatencyRow[::1] rtts = self.arrays["rtts"]
         cdef CommandRow[::1] commands = self.arrays["commands"]
         cdef EventRow[::1] events = self.arrays["events"]
         cdef uint8_t[::1] payloads = self.arrays["payloads"]
@@ -247,7 +253,7 @@ cdef class Kernel:
         k.tracks, k.layers, k.packets, k.missing = &tracks[0], &layers[0], &packets[0], &missing[0]
         k.slots, k.segments, k.sent, k.queued = &slots[0], &segments[0], &sent[0], &queued[0]
         k.rooms, k.arrivals, k.decision, k.audio = &rooms[0], &arrivals[0], &decision[0], &audio[0]
-        k.latency = &latency[0]
+        k.latency, k.rtts = &latency[0], &rtts[0]
         k.payloads, k.arrived, k.departed = &payloads[0], &arrived[0], &departed[0]
         k.counters, k.buckets = &counters[0], &buckets[0]
         k.ring, k.audio_ring = self.limits.ring, self.limits.audio_ring

@@ -9,6 +9,8 @@ ctypedef struct PeerRow:
     uint64_t received_octets
     uint64_t sent_packets
     uint64_t sent_octets
+    int64_t rtt_us
+    uint64_t told_lost
     int64_t clock_offset_us
     int64_t error_since_us
     int64_t paused_until_us
@@ -164,9 +166,12 @@ ctypedef struct SlotRow:
     int64_t segment_start
     int64_t report_at_us
     int64_t request_told_at_us
+    int64_t reported_at_us
+    int64_t told_lost
     uint64_t packets
     uint64_t octets
     uint32_t generation
+    uint32_t reported_middle
     int32_t peer
     int32_t current_layer
     int32_t wanted_layer
@@ -297,6 +302,7 @@ cdef struct State_:
     DecisionRow* decision
     AudioRow* audio
     LatencyRow* latency
+    LatencyRow* rtts
     uint8_t* payloads
     uint64_t* arrived
     uint64_t* departed
@@ -326,6 +332,7 @@ cdef enum:
     ARRIVALS_PER_PEER = 512
     LATENCY_BUCKETS = 16
     LATENCY_FIRST_US = 32
+    RTT_FIRST_US = 1000
 
 cdef enum:
     ARRIVAL_FORWARDED = 0
@@ -459,3 +466,4 @@ cdef enum:
     COUNTER_PLIS_READ = 20
     COUNTER_FIRS_READ = 21
     COUNTER_PLIS_WRITTEN = 22
+    COUNTER_TOLD_LOST = 23

@@ -5,6 +5,7 @@ from sfu.routing.kernel.tables cimport State
 
 cdef uint8_t* begin(Core* core) noexcept nogil
 cdef void finish(Core* core, int peer, int path, int slot, int n, int verdict) noexcept nogil
+cdef void pause(State* k, int peer) noexcept nogil
 cdef void flush(Core* core) noexcept nogil
 cdef int emit(State* k, int32_t s, int64_t p) noexcept nogil
 cdef int emit_repair(Core* core, int s, long long sequence) noexcept nogil

@@ -29,6 +29,11 @@ cdef void finish(Core* core, int peer, int path, int slot, int n, int verdict) n
     st_outbox_put(&core.outbox, core.fds[to.socket], to.address, to.address_length, n, peer, slot, verdict)
 
 
+cdef void pause(State* k, int peer) noexcept nogil:
+    """Nothing more is sent to the peer until an authenticated datagram comes from it."""
+    k.peers[peer].paused_until_us = FOR_EVER_US
+
+
 cdef void done(Core* core, int i, int error) noexcept nogil:
     """Count how message `i` of the batch ended."""
     cdef State* k = &core.state
@@ -54,7 +59,7 @@ cdef void done(Core* core, int i, int error) noexcept nogil:
             if k.peers[peer].error_since_us == 0:
                 k.peers[peer].error_since_us = k.now_us
             elif k.now_us - k.peers[peer].error_since_us >= PAUSE_AFTER_US:
-                k.peers[peer].paused_until_us = FOR_EVER_US
+                pause(k, peer)
     if verdict >= 0:
         k.departed[verdict] += 1
 
@@ -143,6 +148,9 @@ cdef int send_rtcp(Core* core, int peer, const uint8_t* data, int n) noexcept no
     cdef uint8_t* out
     if k.peers[peer].profile == 0 or k.peers[peer].path < 0 or n > 1400:
         k.departed[DEPARTURE_NO_PATH if k.peers[peer].path < 0 else DEPARTURE_NO_KEYS] += 1
+        return -1
+    if k.peers[peer].paused_until_us > k.now_us:
+        k.departed[DEPARTURE_RTCP_LOST] += 1
         return -1
     out = begin(core)
     memcpy(out, data, n)

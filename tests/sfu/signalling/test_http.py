@@ -7,6 +7,7 @@ import json
 import socket
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -150,6 +151,33 @@ async def test_a_silent_worker_is_a_metric_and_does_not_stop_the_page() -> None:
         node.worker.answers_snapshots = False
         page = (await node.http.get("/metrics")).text
         assert 'stentor_worker_up{worker="0"} 0.0' in page.splitlines()
+
+
+async def test_debug_tells_what_single_peers_do_in_pages_without_a_name_or_an_address() -> None:
+    async with running() as node, node.client() as client:
+        await node.joined(client, name="Ada")
+        answer = await node.http.get("/debug?room=3")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        (worker,) = answer.json()["workers"]
+        (peer,) = worker["peers"]
+        assert (worker["answered"], peer["state"], peer["family"], peer["rtt_ms"]) == (True, "connected", "ipv6", 1.5)
+        assert peer["slots"][0]["reason"] == "waiting_for_key_frame"
+        assert "Ada" not in answer.text and "127.0.0.1" not in answer.text
+        (last,) = (await node.http.get(worker["next"])).json()["workers"]
+        assert (last["peers"], last["next"]) == ([], None)
+        refused = await node.http.get("/debug?room=all")
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad_message")
+        node.worker.answers_snapshots = False
+        assert (await node.http.get("/debug")).json()["workers"][0]["answered"] is False
+
+
+@pytest.mark.parametrize(("networks", "status"), [([], 403), (["192.0.2.0/24"], 200)])
+async def test_numbers_are_for_loopback_and_the_configured_networks(networks: list[str], status: int) -> None:
+    async with running(http={"port": 0, "metrics_networks": networks}) as node:
+        transport = httpx.ASGITransport(node.served.application, client=("192.0.2.9", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as stranger:
+            for path in ("/metrics", "/debug"):
+                assert (await stranger.get(path)).status_code == status
 
 
 async def test_the_page_comes_with_a_strict_policy_and_is_not_cached() -> None:

@@ -10,27 +10,30 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sfu import channel
 from sfu.errors import all_codes
+from sfu.rooms import Sums
 from sfu.routing import tables
 from sfu.signalling import metrics
-from sfu.signalling.backend import NodeSnapshot, WorkerSnapshot
+from sfu.signalling.backend import JournalSums, NodeSnapshot, WorkerSnapshot
 from tests.sfu.fake_worker import COUNTERS
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
+ROOMS = Sums(rooms=2, participants=5, audience=2, largest=3, sizes=(0, 1, 1, 0, 0, 0, 0, 0, 0), tracks={"camera": 3})
 JOINS = {name: channel.Histogram((0.1, 1.0), (3, 1, 1), 4.5) for name in ("answer", "media")}
 
 
 def page(*workers: WorkerSnapshot, **changes: object) -> str:
     values: dict[str, object] = {
-        "rooms": 2, "participants": 5, "largest_room": 3, "sockets": 4, "sessions": 9, "joins": JOINS,
+        "ready": True, "rooms": ROOMS, "room_events": {"track_published": 9}, "sockets": 4, "sessions": 9,
         "without_sockets": {"whep": 3}, "requests": {("whep", "POST", 201): 5},
-        "connections": {"connected": 7}, "process": COUNTERS.process, "messages": {"join": 5},
+        "journal": JournalSums(JOINS, {"joined": 8, "resumed": 1}, JOINS["media"], {"connected": 7}),
+        "process": COUNTERS.process, "messages": {"join": 5},
         "errors": {"bad_message": 2}, "loop_lag_s": 0.1, "workers": workers, **changes,
     }  # fmt: skip
     return metrics.page(NodeSnapshot(**values)).decode()  # type: ignore[arg-type]
 
 
 def test_every_metric_stands_in_the_operations_page_with_its_type_and_labels_and_no_other_does() -> None:
-    names = {member.name.lower(): 1 for member in tables.Counter} | {"stun_answered": 1}
+    names = {member.name.lower(): 1 for member in tables.Counter} | {"stun_answered": 1, "stun_ice_restarted": 1}
     made: dict[str, tuple[str, set[str]]] = {}
     told = page(WorkerSnapshot(0, 0, msgspec.structs.replace(COUNTERS, counters=names)))
     for family in text_string_to_metric_families(told):
@@ -87,6 +90,7 @@ def test_every_error_code_is_there_before_the_first_of_its_kind() -> None:
 def test_a_counter_with_a_metric_of_its_own_is_not_told_twice() -> None:
     names = {member.name.lower(): 1 for member in tables.Counter}
     told = page(WorkerSnapshot(0, 0, msgspec.structs.replace(COUNTERS, counters=names)))
+    names["stun_ice_restarted"] = 1
     assert names.keys() >= metrics.TOLD_ELSEWHERE, "a name there is not a counter of the kernel"
     assert set(re.findall(r'^stentor_worker_events_total\{event="(\w+)"', told, re.MULTILINE)) == (
         names.keys() - metrics.TOLD_ELSEWHERE

@@ -146,7 +146,8 @@ def test_closing_forgets_user_name_and_paths(agent: IceLite) -> None:
 
 def test_a_restart_changes_the_user_name_and_keeps_the_paths(agent: IceLite) -> None:
     agent.receive(check(), PATH, 0.0)
-    agent.open(1, IceParameters("serv2", "another-password-22-ch", "c2", "p"))
+    second = IceParameters("serv2", "another-password-22-ch", "c2", "p")
+    assert [agent.open(1, second), agent.open(1, second)] == [True, False]
     assert agent.receive(check(), PATH, 0.0).verdict == ice.UNKNOWN_UFRAG
     assert agent.peer_at(PATH) == 1
     again = agent.receive(check(username="serv2:c2", password=b"another-password-22-ch"), PATH, 0.0)

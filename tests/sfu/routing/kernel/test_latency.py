@@ -44,6 +44,37 @@ def counter(kernel: Kernel, member: Counter) -> int:
     return int(kernel.arrays["counters"][member])
 
 
+def test_a_receiver_report_tells_the_round_trip_and_what_was_lost(kernel: Compiled) -> None:
+    burst(kernel, 100)
+    burst(kernel, 101)
+    kernel.step(1_100_000)  # a sender report leaves each second
+    arrays = kernel.kernel.arrays
+
+    def report(lost: int, last_sender_report: int, delay_us: int, elapsed_us: int) -> None:
+        ssrc = int(arrays["slots"]["ssrc"][0])
+        words = (1, ssrc, lost & 0xFFFFFF, 0, 0, last_sender_report, (delay_us << 16) // 1_000_000)
+        block = bytes([0x81, 201, 0, 7]) + b"".join(word.to_bytes(4, "big") for word in words)
+        viewer = kernel.viewers[0]
+        viewer.socket.sendto(viewer.srtp.seal_rtcp(block), kernel.server.getsockname())
+        kernel.step(elapsed_us)
+
+    def told() -> tuple[int, int, int]:
+        lost = counter(kernel.kernel, Counter.TOLD_LOST)
+        return int(arrays["rtts"]["counts"].sum()), int(arrays["peers"]["rtt_us"][1]), lost
+
+    middle = int(arrays["slots"]["reported_middle"][0])
+    since_us = kernel.now_us - int(arrays["slots"]["reported_at_us"][0])
+    report(3, middle, 500_000, 540_000)
+    rtts, rtt_us, lost = told()
+    assert (rtts, lost) == (1, 3) and abs(rtt_us - 40_000 - since_us) < 100  # DLSR has a grain of 15 us
+    report(2, middle ^ 1, 0, 0)  # a repair came late; and a sender report that we do not know any more
+    assert told() == (1, rtt_us, 3)
+    report(-1, 0, 0, 0)
+    assert told() == (1, rtt_us, 3)
+    report(5, 0, 0, 0)
+    assert told() == (1, rtt_us, 5)
+
+
 def test_a_packet_that_leaves_in_its_step_is_in_the_first_bucket_and_one_that_waits_in_that_of_its_wait(
     kernel: Compiled,
 ) -> None:
@@ -74,7 +105,7 @@ def test_what_a_new_viewer_is_sent_again_from_the_ring_is_not_counted() -> None:
 
 
 def test_every_bound_is_twice_the_one_before_and_there_is_one_bucket_more() -> None:
-    bounds = tables.latency_bounds_us()
+    bounds = tables.bucket_bounds_us(tables.LATENCY_FIRST_US)
     assert bounds[:3] == (32, 64, 128) and bounds[-1] == 524_288
     assert len(bounds) + 1 == len(tables.allocate(LIMITS)["latency"][0]["counts"])
 

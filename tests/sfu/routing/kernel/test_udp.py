@@ -73,6 +73,37 @@ def test_a_paused_path_is_taken_again_when_the_peer_speaks(kernel: Compiled) -> 
     assert 7 in frame(kernel, 101)
 
 
+def test_who_gives_no_sign_of_life_for_30_s_is_sent_nothing_until_he_does(kernel: Compiled) -> None:
+    """Consent (RFC 7675): else whoever has the address now is flooded."""
+    kernel.speaking = False
+
+    def report(viewer: int) -> None:
+        receiver_report = bytes([0x80, 201, 0, 1]) + (1).to_bytes(4, "big")
+        sealed = kernel.viewers[viewer].srtp.seal_rtcp(receiver_report)
+        kernel.viewers[viewer].socket.sendto(sealed, kernel.server.getsockname())
+
+    def left() -> tuple[int, int]:
+        peers = kernel.kernel.arrays["peers"]["sent_packets"]
+        return int(peers[8]), int(peers[9])
+
+    for index in (100, 101):
+        report(8)
+        kernel.step(10_000_000)
+        assert frame(kernel, index) >= {7, 8}
+    report(8)
+    kernel.step(10_000_000)
+    silent_before, lively_before = left()
+    got = frame(kernel, 102)
+    assert 7 not in got and 8 in got
+    kernel.step(2_000_000)
+    assert left()[0] == silent_before, "no reports either"
+    assert left()[1] > lively_before
+    assert kernel.departed(Departure.PATH_PAUSED) > 0
+    report(7)
+    kernel.step()
+    assert 7 in frame(kernel, 103)
+
+
 def test_an_address_of_the_wrong_family_is_invalid_and_no_more(kernel: Compiled) -> None:
     move(kernel, 3, "::1", 9)
     assert frame(kernel, 100) == set(range(VIEWERS)) - {3}
