@@ -1,0 +1,64 @@
+"""Decodes what a light client's slots kept without a stamp: what libwebrtc encoded. PyAV; after the meeting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import av
+import numpy as np
+from aiortc.codecs.vpx import VpxPayloadDescriptor
+
+from benchmarks import people
+from benchmarks.decoded import Film, Seen, Window, stretches, windows
+from benchmarks.receiving import FOREIGN, Foreign, Shown, Slot
+from tests.media import SAMPLE_RATE_HZ, hue_of, read_painted
+
+
+def identify(slot: Slot, films: Mapping[int, Film], layer_of: Mapping[int, int]) -> tuple[list[Shown], int]:
+    """The slot's stretches with those without stamps told apart, and the pictures in them that cannot be read."""
+    shown: list[Shown] = []
+    unreadable = 0
+    for at, stretch in enumerate(slot.shown):
+        if stretch.participant != FOREIGN:
+            shown.append(stretch)
+            continue
+        kept = sorted((one for one in slot.foreign if one.stretch == at), key=lambda one: one.number)
+        found, faults = stretches(_pictures(kept), films, layer_of)
+        shown += found
+        unreadable += faults
+    return shown, unreadable
+
+
+def _pictures(kept: list[Foreign]) -> Iterator[Seen]:
+    """Every frame of one stretch. A frame that does not decode is one that cannot be read."""
+    decoder = av.CodecContext.create("vp8", "r")
+    for _, group in itertools.groupby(kept, key=lambda one: one.timestamp):
+        parts = list(group)
+        frame = b"".join(VpxPayloadDescriptor.parse(part.payload)[1] for part in parts)
+        try:
+            decoded = decoder.decode(av.Packet(frame))
+        except av.FFmpegError:
+            decoded = []
+        at_us = parts[-1].at_us
+        yield _look(decoded[0], at_us) if decoded else Seen(at_us, None, 0, 0)
+
+
+def _look(picture: av.VideoFrame, at_us: int) -> Seen:
+    painted = read_painted(np.asarray(picture.to_ndarray(format="gray"), np.uint8))
+    lower = picture.to_ndarray(format="rgb24")[picture.height * 4 // 6 :].mean(axis=(0, 1))
+    person = people.who(painted.source, hue_of(*lower)) if painted is not None else None
+    return Seen(at_us, person, painted.number if painted is not None else 0, picture.height)
+
+
+def sounds(slot: Slot, count: int) -> list[Window]:
+    """What is heard in the slot's packets without a stamp, of `count` people's tones."""
+    decoder = av.CodecContext.create("opus", "r")
+    decoder.sample_rate, decoder.layout = SAMPLE_RATE_HZ, "mono"
+    found: list[Window] = []
+    for packet in sorted(slot.foreign, key=lambda one: one.number):
+        for frame in decoder.decode(av.Packet(packet.payload)):
+            samples = frame.to_ndarray().reshape(len(frame.layout.channels), -1)[0].astype(np.float64)
+            scale = 32768.0 if "flt" in frame.format.name else 1.0
+            found += windows(samples * scale, SAMPLE_RATE_HZ, packet.at_us, count)
+    return found
