@@ -66,7 +66,7 @@ clean: ## remove everything that was built, the virtual environment too
 
 setup: python $(BUILD)/kernel.stamp
 
-setup-test: python-test $(BUILD)/test.stamp $(BUILD)/kernel.stamp
+setup-test: python-test $(BUILD)/test.stamp $(BUILD)/kernel.stamp $(BUILD)/npm.stamp
 
 .PHONY: python-test
 python:
@@ -90,6 +90,13 @@ $(BUILD)/run.stamp: pyproject.toml | $(BIN)/python
 $(BUILD)/test.stamp: pyproject.toml $(BUILD)/run.stamp
 	@echo "installing Python packages for the tests"
 	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test]'
+	@touch $@
+
+# Exactly what the lock says; into the build folder, so that the sources stay as they are.
+$(BUILD)/npm.stamp: benchmarks/wrtc/package.json benchmarks/wrtc/package-lock.json
+	@mkdir -p $(BUILD)/npm
+	@echo "installing npm packages for the tests"
+	@cp $^ $(BUILD)/npm && npm ci --prefix $(BUILD)/npm --no-audit --no-fund --loglevel=error >$(BUILD)/npm.log 2>&1 || { tail -40 $(BUILD)/npm.log; exit 1; }
 	@touch $@
 
 $(BUILD)/kernel.stamp: setup.py $(KERNEL) $(BUILD)/run.stamp

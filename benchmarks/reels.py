@@ -58,7 +58,9 @@ class Voice:
     def frame(self, speaking: bool, since: int) -> bytes:
         """The frame number `since` after the change to speech or to silence."""
         frames = self.tone if speaking else self.silence
-        return frames[since if since < len(frames) else self.steady + (since - self.steady) % (len(frames) - self.steady)]
+        return frames[
+            since if since < len(frames) else self.steady + (since - self.steady) % (len(frames) - self.steady)
+        ]
 
 
 def reel(number: int, layers: Sequence[Layer]) -> Reel:
@@ -91,7 +93,8 @@ def _film(number: int, layer: Layer) -> Iterator[bytes]:
     encoder.width, encoder.height, encoder.pix_fmt = layer.width, layer.height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, FPS), Fraction(FPS)
     encoder.bit_rate, encoder.thread_count = layer.kbps * 1000, 1
-    encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0", "qmin": "20"}
+    # One quality throughout, plain pictures in one packet each; the filling makes up the rate.
+    encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0", "qmin": "40", "qmax": "40"}
     encoder.gop_size = GROUPS * GROUP_FRAMES + 1
     for place in range(GROUPS * GROUP_FRAMES):
         frame = _painted(number, layer, place)
