@@ -27,7 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks import offer, packets
 from benchmarks.impairment import Link
 from benchmarks.receiving import Slot
-from benchmarks.sending import FRAME_US, ONE_LAYER, Camera, Film, Layer, Microphone, Numbering, Sound, Stream
+from benchmarks.sending import FPS, FRAME_US, ONE_LAYER, Camera, Film, Layer, Microphone, Numbering, Sound, Stream
 from benchmarks.transport import Transport, certificate
 
 ANSWER_WITHIN_S = 20.0
@@ -39,13 +39,14 @@ FEEDBACK_EVERY_US = 100_000
 class Publish:
     """`number` stands in every stamp. Without layers there is no picture, without `sound` no microphone.
 
-    `film` and `voice` (reels.py) are what decoders see and hear; without them the stamps stand in a filling.
+    `fps` is a divisor of 50; the layers' rates stay. `film` and `voice` (reels.py) are what decoders see and hear; without them the stamps stand in a filling.
     """
 
     number: int
     layers: tuple[Layer, ...] = ONE_LAYER
     sound: bool = True
     speaking: bool = False
+    fps: int = FPS
     film: Film | None = None
     voice: Sound | None = None
 
@@ -211,7 +212,7 @@ class LightClient:
             sections.append(offer.Section(mid, "video", sends=True, rids=rids))
             sources[mid] = "camera"
             self.camera = Camera(
-                publish.number, "camera", mid, publish.layers, self._ssrc + 10, publish.film
+                publish.number, "camera", mid, publish.layers, self._ssrc + 10, publish.film, publish.fps
             )
             self._streams |= {stream.ssrc: stream for stream in self.camera.streams}
         for kind, count in (("audio", audio_slots), ("video", video_slots)):
@@ -219,18 +220,19 @@ class LightClient:
         return sections, sources
 
     async def _run(self) -> None:
-        """Every 20 ms: sound; every 40 ms: a picture; and the reports that are due."""
+        """Every 20 ms: sound; with each second tick or so a picture; and the reports that are due."""
         loop = asyncio.get_running_loop()
         # Clients of one process shall not all speak in the same millisecond.
         start = loop.time() + self._chance.random() * FRAME_US / 1_000_000
         reported_us, told_us = _now_us(), _now_us()
+        every = 1_000_000 // FRAME_US // self.camera.fps if self.camera is not None else 1
         for tick in itertools.count(1):
             await asyncio.sleep(max(0.0, start + tick * FRAME_US / 1_000_000 - loop.time()))
             self.late_ms = max(self.late_ms, (loop.time() - start) * 1000 - tick * FRAME_US / 1000)
             now_us = _now_us()
             if self.microphone is not None:
                 self._send(self.microphone.next_frame(now_us))
-            if self.camera is not None and tick % 2 == 0:
+            if self.camera is not None and tick % every == 0:
                 for packet in self.camera.frame_of_all_layers(now_us):
                     self._send(packet)
             self._repair(now_us)

@@ -14,11 +14,13 @@ import sys
 import time
 from typing import Any
 
+import uvloop
+
 from benchmarks import reels
 from benchmarks.client import LightClient, Publish
 from benchmarks.decoded import Film, heard_ms
 from benchmarks.foreign import identify, sounds
-from benchmarks.meeting_judge import LAYERS, SPEECH_S, Result, Script, Step, layer_of
+from benchmarks.meeting_judge import FPS, LAYERS, SPEECH_S, Result, Script, Step, layer_of
 
 
 async def _person(client: LightClient, number: int, script: Script, began: float) -> list[Step]:
@@ -77,7 +79,7 @@ async def _play(url: str, tokens: dict[int, str], script: Script) -> list[dict[s
             client = await LightClient.join(
                 url,
                 token,
-                publish=Publish(number, LAYERS, film=film, voice=voice),
+                publish=Publish(number, LAYERS, fps=FPS, film=film, voice=voice),
                 audio_slots=script.audio_slots,
                 video_slots=script.video_slots,
                 chance=random.Random(number),
@@ -98,7 +100,7 @@ async def _play(url: str, tokens: dict[int, str], script: Script) -> list[dict[s
 
 def main() -> None:
     url, tokens, script = json.loads(sys.stdin.readline())
-    results = asyncio.run(_play(url, {int(number): token for number, token in tokens.items()}, Script(**script)))
+    results = uvloop.run(_play(url, {int(number): token for number, token in tokens.items()}, Script(**script)))
     print(json.dumps(results), flush=True)
 
 

@@ -205,7 +205,9 @@ class Slot:
     # -- what to say to the server --
     def nacks(self, now_us: int) -> list[int]:
         """Numbers to be asked for now. Gives up what is too old; a picture then needs a key frame."""
-        due = []
+        due: list[int] = []
+        if not self._missing:  # nearly always, and fifty times a second for each slot
+            return due
         for number, one in list(self._missing.items()):
             if one.times >= NACK_TIMES or now_us - one.since_us > GIVEN_UP_US:
                 del self._missing[number]

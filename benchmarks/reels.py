@@ -27,9 +27,9 @@ from tests import media
 from tests.servers import ROOT
 
 FOLDER = ROOT / "build" / "reels"
-# A key frame every 4 s at the latest. Requests come 300 ms apart at least, so a place comes again after 1.2 s at the
+# A key frame every 5 s at the latest, at 10 fps. Requests come 300 ms apart at least, so a place comes again after 1.2 s at the
 # earliest: whoever decodes one knows which of the frames sent it was.
-GROUPS, GROUP_FRAMES = 4, 100
+GROUPS, GROUP_FRAMES = 4, 50
 OPUS_BPS = 32_000
 OPUS_SAMPLES = 960
 _LENGTH = struct.Struct("!H")

@@ -121,8 +121,9 @@ class Camera:
         layers: tuple[Layer, ...],
         first_ssrc: int,
         film: Film | None = None,
+        fps: int = FPS,
     ) -> None:
-        self.participant, self.source, self.layers = participant, source, layers
+        self.participant, self.source, self.layers, self.fps = participant, source, layers, fps
         self.streams = [
             Stream(first_ssrc + 2 * at, mid, VP8, 90_000, layer.rid, first_ssrc + 2 * at + 1)
             for at, layer in enumerate(layers)
@@ -150,7 +151,7 @@ class Camera:
         for at, (layer, stream) in enumerate(zip(self.layers, self.streams, strict=True)):
             stream.first_us = stream.first_us or now_us
             media = self._film.layers[at][self._place] if self._film is not None else b""
-            octets = layer.kbps * 125 // FPS * (3 if key else 1)
+            octets = layer.kbps * 125 // self.fps * (3 if key else 1)
             count = 1 if media else max(1, -(-octets // PACKET_BYTES))
             timestamp = stream.timestamp(now_us)
             for number in range(count):

@@ -13,9 +13,8 @@ const installed = createRequire(new URL("../../build/npm/", import.meta.url));
 const { RTCPeerConnection, nonstandard } = installed("@roamhq/wrtc");
 const WebSocket = installed("ws");
 
-const FRAME_MS = 40;
 /** How often the jitter buffers are asked what they invented. Longer, and an invention is charged to whoever spoke then. */
-const STATS_MS = 100;
+const STATS_MS = 250;
 const CONNECTED_WITHIN_MS = 20_000;
 /** Twice and once, as the light clients' layers. */
 const ENCODINGS = [
@@ -53,7 +52,7 @@ export class Participant {
   /**
    * @param {string} url
    * @param {{number: number, token: string, source: number, hue: number, pages: number[][]}} person
-   * @param {{tones_hz: number[], peak: number, faint: number, speech_s: number, page_s: number, audio_slots: number,
+   * @param {{tones_hz: number[], peak: number, faint: number, fps: number, speech_s: number, page_s: number, audio_slots: number,
    *   video_slots: number, max_height: number, speaks_at_s: Record<string, number>}} script
    */
   constructor(url, person, script) {
@@ -146,12 +145,12 @@ export class Participant {
 
   /** Picture and sound by the clock: a timer that is late makes up for it, as a sound card would. */
   #publish() {
-    const { tones_hz, peak } = this.#script;
+    const { tones_hz, peak, fps } = this.#script;
     const painter = new Painter(WIDTH, HEIGHT, this.person.hue, this.person.source);
     const sounds = [silence(), tone(tones_hz[this.person.number], peak)];
     const beganUs = nowUs();
     let frames = 0, chunks = 0;
-    this.#every(WINDOW_MS / 2, () => {
+    this.#every(WINDOW_MS, () => {
       const passedMs = (nowUs() - beganUs) / 1000;
       this.#lateMs = Math.max(this.#lateMs, passedMs - (chunks + 1) * WINDOW_MS);
       for (; chunks * WINDOW_MS < passedMs; chunks++) {
@@ -159,7 +158,7 @@ export class Participant {
         const samples = sounds[Number(this.#speaking)].slice();
         this.#audio.onData({ samples, sampleRate: SAMPLE_RATE_HZ, bitsPerSample: 16, channelCount: 1, numberOfFrames: samples.length });
       }
-      if (frames * FRAME_MS < passedMs) this.#video.onFrame(painter.paint(frames++));
+      if (frames * 1000 < passedMs * fps) this.#video.onFrame(painter.paint(frames++));
     });
   }
 
