@@ -39,7 +39,8 @@ FEEDBACK_EVERY_US = 100_000
 class Publish:
     """`number` stands in every stamp. Without layers there is no picture, without `sound` no microphone.
 
-    `fps` is a divisor of 50; the layers' rates stay. `film` and `voice` (reels.py) are what decoders see and hear; without them the stamps stand in a filling.
+    `fps` divides 50; a layer's rate does not depend on it. `film` and `voice` (reels.py) are what decoders see and
+    hear; without them the stamps stand in a filling.
     """
 
     number: int

@@ -105,7 +105,7 @@ def stretches(seen: Iterable[Seen], films: Mapping[int, Film], layer_of: Mapping
 
 
 def windows(samples: NDArray[np.float64], rate_hz: int, at_us: int, count: int) -> list[Window]:
-    """The windows of 10 ms that are not silent; whatever remains at the end is left out. Swings as of 16-bit samples."""
+    """The windows of 10 ms that are not silent, of samples as of 16 bits. What remains at the end is left out."""
     size = rate_hz // 100
     whole = samples[: samples.size // size * size].reshape(-1, size)
     places = np.arange(size) / rate_hz

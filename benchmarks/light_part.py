@@ -69,8 +69,18 @@ def _result(client: LightClient, number: int, steps: list[Step], script: Script)
     return Result.of(client, number, steps, shown, heard, unreadable)
 
 
+def _made(number: int, fault: str | None) -> tuple[reels.Reel, reels.Voice]:
+    """What decoders will see and hear of this person; with a fault of the script in it."""
+    film, voice = reels.reel(number, LAYERS), reels.voice(number + (fault == "wrong tone"))
+    if fault == "mute":
+        voice = reels.Voice(voice.silence, voice.silence)
+    if fault == "frozen":  # the same picture for ever, and always a key frame
+        film = reels.Reel(tuple((layer[0],) * len(layer) for layer in film.layers), film.group)
+    return film, voice
+
+
 async def _play(url: str, tokens: dict[int, str], script: Script) -> list[dict[str, Any]]:
-    made = {number: (reels.reel(number, LAYERS), reels.voice(number)) for number in tokens}
+    made = {number: _made(number, script.faults.get(number)) for number in tokens}
     print("ready", flush=True)
     async with contextlib.AsyncExitStack() as stack:
         clients: dict[int, LightClient] = {}
@@ -98,9 +108,14 @@ async def _play(url: str, tokens: dict[int, str], script: Script) -> list[dict[s
     ]
 
 
+def _script(told: dict[str, Any]) -> Script:
+    """Back from JSON, where keys are text."""
+    return Script(**{**told, "faults": {int(number): fault for number, fault in told["faults"].items()}})
+
+
 def main() -> None:
     url, tokens, script = json.loads(sys.stdin.readline())
-    results = uvloop.run(_play(url, {int(number): token for number, token in tokens.items()}, Script(**script)))
+    results = uvloop.run(_play(url, {int(number): token for number, token in tokens.items()}, _script(script)))
     print(json.dumps(results), flush=True)
 
 

@@ -5,9 +5,9 @@ all they get. Each person speaks for 1.2 s and must be heard by all others with 
 slots roll over all others, two seconds a page; each must show the asked person for at least a second, in order and
 without a gap.
 
-Between light clients stamps prove who it was, which layer and which frame. What libwebrtc encodes or decodes is proven by
-the decoded picture, which spells who and the frame's number, and by the decoded tone, of which everybody has his own; what
-a jitter buffer invented counts as lost.
+Between light clients stamps prove who it was, which layer and which frame. What libwebrtc encodes or decodes is proven
+by the decoded picture, which spells who and the frame's number, and by the decoded tone, of which everybody has his
+own; what a jitter buffer invented counts as lost.
 
 Prints one line a check, the CPU of node, worker and clients, and `N passed, N failed` last; the exit code is 1 when
 anything failed. A server of its own is started for each round.
@@ -69,9 +69,8 @@ class Round:
         late_ms = max(result.late_ms for result in self.results)
         said = ", ".join(f"{name} {count}" for name, count in totals([one.notes for one in self.results]).items())
         starved = " (STARVED: what is lost may be the clients' own fault)" if late_ms > STARVED_MS else ""
-        return (
-            f"clients at most {late_ms:.0f} ms behind their own time{starved}{'; libwebrtc: ' + said if said else ''}"
-        )
+        libwebrtc = f"; libwebrtc: {said}" if said else ""
+        return f"clients at most {late_ms:.0f} ms behind their own time{starved}{libwebrtc}"
 
 
 class NoWrtc(Exception):
@@ -121,13 +120,20 @@ class _Part:
 
 
 async def play(
-    people: int, wrtc: int, processes: int, seconds: float = MINUTE_S, say: Callable[[str], None] = lambda _: None
+    people: int,
+    wrtc: int,
+    processes: int,
+    seconds: float = MINUTE_S,
+    say: Callable[[str], None] = lambda _: None,
+    faults: Mapping[int, str] | None = None,
 ) -> Round:
-    """One meeting on a fresh server. Raises NoWrtc, TimeoutError or RuntimeError when it could not be played."""
+    """One meeting on a fresh server; `faults`: see Script.
+
+    Raises NoWrtc, TimeoutError or RuntimeError when it could not be played."""
     if wrtc and not wrtc_part.INSTALLED.is_dir():
         raise NoWrtc("libwebrtc for Node is not installed: make setup-test does it, or play with --wrtc 0")
     pages = -(-round(max(seconds, people * SPEECH_S)) // round(PAGE_S))
-    script = Script(people, pages, tuple(range(people - wrtc, people)))
+    script = Script(people, pages, tuple(range(people - wrtc, people)), faults=faults or {})
     async with Server() as server, contextlib.AsyncExitStack() as stack:
         parts = []
         url = f"ws://127.0.0.1:{server.http_port}/ws"

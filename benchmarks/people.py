@@ -25,7 +25,7 @@ def hue_deg_of(number: int) -> float:
 
 
 def tone_hz_of(number: int) -> int:
-    """A multiple of 50 Hz: a frame of 20 ms holds whole periods, so frames of one tone follow each other in any order."""
+    """A multiple of 50 Hz: 20 ms hold whole periods, so frames of one tone may follow each other in any order."""
     return TONE_FIRST_HZ + TONE_STEP_HZ * number
 
 

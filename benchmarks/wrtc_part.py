@@ -1,4 +1,4 @@
-"""The part of the meeting that is played by libwebrtc in Node (wrtc/): what it is told, and what its results mean. Pure.
+"""The part of the meeting that libwebrtc in Node plays (wrtc/): what it is told, and what its results mean. Pure.
 
 It decodes really, so nothing is stamped there: who is seen is read from the decoded picture, who is heard from the
 decoded tone, and what its jitter buffer invented is taken off (decoded.py).
@@ -30,6 +30,7 @@ def told(url: str, tokens: Mapping[int, str], script: Script) -> dict[str, Any]:
                 "source": people.source_of(number),
                 "hue": people.hue_deg_of(number),
                 "pages": script.pages_of(number),
+                "fault": script.faults.get(number),
             }
             for number, token in tokens.items()
         ],
@@ -52,10 +53,10 @@ def result(found: Mapping[str, Any], films: Mapping[int, Film]) -> Result:
     """What one participant noted, judged. `films`: of all who publish, so that painted numbers become frames."""
     shown, unreadable = {}, 0
     for mid, rows in found["seen"].items():
-        seen = [
-            Seen(at, people.who(source, hue if hue >= 0 else None), number, height)
-            for at, source, hue, number, height in rows
-        ]
+        seen = (
+            Seen(at_us, people.who(source, hue if hue >= 0 else None), number, height)
+            for at_us, source, hue, number, height in rows
+        )
         shown[mid], faults = stretches(seen, films, layer_of())
         unreadable += faults
     slots = [

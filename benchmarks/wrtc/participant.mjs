@@ -51,7 +51,8 @@ export class Participant {
 
   /**
    * @param {string} url
-   * @param {{number: number, token: string, source: number, hue: number, pages: number[][]}} person
+   * @param {{number: number, token: string, source: number, hue: number, pages: number[][],
+   *   fault: string | null}} person
    * @param {{tones_hz: number[], peak: number, faint: number, fps: number, speech_s: number, page_s: number, audio_slots: number,
    *   video_slots: number, max_height: number, speaks_at_s: Record<string, number>}} script
    */
@@ -147,7 +148,9 @@ export class Participant {
   #publish() {
     const { tones_hz, peak, fps } = this.#script;
     const painter = new Painter(WIDTH, HEIGHT, this.person.hue, this.person.source);
-    const sounds = [silence(), tone(tones_hz[this.person.number], peak)];
+    const { number, fault } = this.person;
+    const hz = tones_hz[fault === "wrong tone" ? (number + 1) % tones_hz.length : number];
+    const sounds = [silence(), fault === "mute" ? silence() : tone(hz, peak)];
     const beganUs = nowUs();
     let frames = 0, chunks = 0;
     this.#every(WINDOW_MS, () => {
@@ -158,7 +161,10 @@ export class Participant {
         const samples = sounds[Number(this.#speaking)].slice();
         this.#audio.onData({ samples, sampleRate: SAMPLE_RATE_HZ, bitsPerSample: 16, channelCount: 1, numberOfFrames: samples.length });
       }
-      if (frames * 1000 < passedMs * fps) this.#video.onFrame(painter.paint(frames++));
+      if (frames * 1000 < passedMs * fps) {
+        this.#video.onFrame(painter.paint(fault === "frozen" ? 0 : frames));
+        frames += 1;
+      }
     });
   }
 
