@@ -122,6 +122,8 @@ def heard_ms(slots: Iterable[tuple[Sequence[Window], Sequence[Repairs]]]) -> dic
     """Speaker -> how long his tone was heard, over all slots.
 
     What a jitter buffer invented or put in while he was heard is taken off, and what it took out is added: it had come.
+    Its sums are known at moments only. What lies between two of them and may not have been speech is taken off, and
+    not added.
     """
     found: dict[int, float] = {}
     for heard, repairs in slots:
@@ -131,16 +133,11 @@ def heard_ms(slots: Iterable[tuple[Sequence[Window], Sequence[Repairs]]]) -> dic
             first, _ = spans.get(person, (at_us, at_us))
             spans[person] = (first, at_us)
         for person, (first_us, last_us) in spans.items():
-            before, after = _around(repairs, first_us, last_us)
-            found[person] -= after.invented_ms - before.invented_ms
-            found[person] -= after.stretched_ms - before.stretched_ms
-            found[person] += after.squeezed_ms - before.squeezed_ms
+            before = [one for one in repairs if one.at_us <= first_us][-1:] or repairs[:1]
+            after = [one for one in repairs if one.at_us >= last_us][:1] or repairs[-1:]
+            for start, end in zip(before, after, strict=True):
+                found[person] -= end.invented_ms - start.invented_ms + end.stretched_ms - start.stretched_ms
+            within = [one for one in repairs if first_us <= one.at_us <= last_us]
+            if within:
+                found[person] += within[-1].squeezed_ms - within[0].squeezed_ms
     return found
-
-
-def _around(repairs: Sequence[Repairs], first_us: int, last_us: int) -> tuple[Repairs, Repairs]:
-    """The last sums before a span and the first after it; nothing happened where there are none."""
-    none = Repairs(0, 0.0, 0.0, 0.0)
-    before = next((one for one in reversed(repairs) if one.at_us <= first_us), repairs[0] if repairs else none)
-    after = next((one for one in repairs if one.at_us >= last_us), repairs[-1] if repairs else none)
-    return before, after

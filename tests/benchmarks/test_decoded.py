@@ -43,8 +43,14 @@ def test_what_a_jitter_buffer_invented_counts_as_lost_and_what_it_cut_as_heard()
     heard = [Window(at * 10_000, 3, TONE_PEAK) for at in range(120)]
     quiet = [Repairs(0, 50.0, 9.0, 9.0), Repairs(2_000_000, 50.0, 9.0, 9.0)]
     assert heard_ms([(heard, quiet)]) == {3: 1200.0}
-    busy = [Repairs(0, 50.0, 0.0, 0.0), Repairs(2_000_000, 90.0, 15.0, 5.0)]
+    busy = [Repairs(100_000, 50.0, 0.0, 0.0), Repairs(900_000, 90.0, 15.0, 5.0)]
     assert heard_ms([(heard, busy)]) == {3: 1200.0 - 40.0 - 15.0 + 5.0}
+
+
+def test_what_was_perhaps_not_speech_is_taken_off_and_not_added() -> None:
+    heard = [Window(1_000_000 + at * 10_000, 3, TONE_PEAK) for at in range(120)]
+    repairs = [Repairs(900_000, 0.0, 0.0, 0.0), Repairs(2_300_000, 7.0, 0.0, 30.0)]
+    assert heard_ms([(heard, repairs)]) == {3: 1200.0 - 7.0}
 
 
 def test_inventions_outside_of_a_speech_are_nobodys_loss() -> None:
