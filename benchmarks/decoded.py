@@ -5,6 +5,7 @@ The same for packets that a light client kept (foreign.py) and for what libwebrt
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,13 +105,19 @@ def stretches(seen: Iterable[Seen], films: Mapping[int, Film], layer_of: Mapping
     return found, unreadable
 
 
+@functools.cache
+def _waves(rate_hz: int, count: int) -> NDArray[np.complex128]:
+    """10 ms of every person's tone, (samples, people)."""
+    places = np.arange(rate_hz // 100) / rate_hz
+    tones = np.array([people.tone_hz_of(number) for number in range(count)])
+    return np.asarray(np.exp(-2j * np.pi * np.outer(places, tones)))
+
+
 def windows(samples: NDArray[np.float64], rate_hz: int, at_us: int, count: int) -> list[Window]:
     """The windows of 10 ms that are not silent, of samples as of 16 bits. What remains at the end is left out."""
     size = rate_hz // 100
     whole = samples[: samples.size // size * size].reshape(-1, size)
-    places = np.arange(size) / rate_hz
-    tones = np.array([people.tone_hz_of(number) for number in range(count)])
-    swings = 2 / size * np.abs(whole @ np.exp(-2j * np.pi * np.outer(places, tones)))
+    swings = 2 / size * np.abs(whole @ _waves(rate_hz, count))
     return [
         Window(at_us + at * 10_000, int(row.argmax()), float(row.max()))
         for at, row in enumerate(swings)
