@@ -221,7 +221,7 @@ class LightClient:
         return sections, sources
 
     async def _run(self) -> None:
-        """Every 20 ms: sound; with each second tick or so a picture; and the reports that are due."""
+        """Every 20 ms: sound, a picture when its time has come, and the reports that are due."""
         loop = asyncio.get_running_loop()
         # Clients of one process shall not all speak in the same millisecond.
         start = loop.time() + self._chance.random() * FRAME_US / 1_000_000

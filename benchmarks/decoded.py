@@ -56,7 +56,7 @@ class Repairs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Film:
+class Winding:
     """Which frame a painted number is. Without groups the frames are numbered through.
 
     `groups`: frame, place in the reel, sent at (us of the machine's clock) of the first frame of each.
@@ -80,7 +80,9 @@ class Film:
         return None
 
 
-def stretches(seen: Iterable[Seen], films: Mapping[int, Film], layer_of: Mapping[int, int]) -> tuple[list[Shown], int]:
+def stretches(
+    seen: Iterable[Seen], windings: Mapping[int, Winding], layer_of: Mapping[int, int]
+) -> tuple[list[Shown], int]:
     """The stretches in which a slot showed one layer of one person, and how many pictures could not be read.
 
     `layer_of`: height -> layer. A picture of an unknown height counts as unreadable.
@@ -88,8 +90,8 @@ def stretches(seen: Iterable[Seen], films: Mapping[int, Film], layer_of: Mapping
     found: list[Shown] = []
     unreadable = 0
     for at_us, person, number, height in seen:
-        film, layer = films.get(person) if person is not None else None, layer_of.get(height)
-        frame = film.frame(number, at_us) if film is not None else None
+        winding, layer = windings.get(person) if person is not None else None, layer_of.get(height)
+        frame = winding.frame(number, at_us) if winding is not None else None
         if person is None or frame is None or layer is None:
             unreadable += 1
             continue
@@ -97,7 +99,7 @@ def stretches(seen: Iterable[Seen], films: Mapping[int, Film], layer_of: Mapping
         if last is None or (last.participant, last.layer) != (person, layer):
             found.append(Shown(person, "camera", layer, at_us, at_us, frame, frame))
             continue
-        if film is not None and not film.groups and last.last_frame - frame > NUMBERS // 2:
+        if winding is not None and not winding.groups and last.last_frame - frame > NUMBERS // 2:
             frame += NUMBERS * -(-(last.last_frame - frame - NUMBERS // 2) // NUMBERS)
         last.last_us = at_us
         last.frames += 1

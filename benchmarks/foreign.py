@@ -10,12 +10,12 @@ import numpy as np
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from benchmarks import people
-from benchmarks.decoded import Film, Seen, Window, stretches, windows
+from benchmarks.decoded import Seen, Winding, Window, stretches, windows
 from benchmarks.receiving import FOREIGN, Foreign, Shown, Slot
 from tests.media import SAMPLE_RATE_HZ, hue_of, read_painted
 
 
-def identify(slot: Slot, films: Mapping[int, Film], layer_of: Mapping[int, int]) -> tuple[list[Shown], int]:
+def identify(slot: Slot, windings: Mapping[int, Winding], layer_of: Mapping[int, int]) -> tuple[list[Shown], int]:
     """The slot's stretches with those without stamps told apart, and the pictures in them that cannot be read."""
     shown: list[Shown] = []
     unreadable = 0
@@ -24,7 +24,7 @@ def identify(slot: Slot, films: Mapping[int, Film], layer_of: Mapping[int, int])
             shown.append(stretch)
             continue
         kept = sorted((one for one in slot.foreign if one.stretch == at), key=lambda one: one.number)
-        found, faults = stretches(_pictures(kept), films, layer_of)
+        found, faults = stretches(_pictures(kept), windings, layer_of)
         shown += found
         unreadable += faults
     return shown, unreadable

@@ -19,7 +19,7 @@ import uvloop
 
 from benchmarks import reels
 from benchmarks.client import LightClient, Publish
-from benchmarks.decoded import Film, heard_ms
+from benchmarks.decoded import Winding, heard_ms
 from benchmarks.foreign import identify, sounds
 from benchmarks.meeting_judge import FPS, LAYERS, SPEECH_S, Result, Script, Step, layer_of
 
@@ -61,10 +61,10 @@ async def _person(client: LightClient, number: int, script: Script, began: float
 
 def _result(client: LightClient, number: int, steps: list[Step], script: Script) -> Result:
     """With the help of decoders, where somebody could not stamp."""
-    films = {other: Film() for other in script.wrtc}
+    windings = {other: Winding() for other in script.wrtc}
     shown, unreadable = {}, 0
     for slot in client.video:
-        shown[slot.mid], faults = identify(slot, films, layer_of())
+        shown[slot.mid], faults = identify(slot, windings, layer_of())
         unreadable += faults
     heard = heard_ms((sounds(slot, script.people), ()) for slot in client.audio)
     return Result.of(client, number, steps, shown, heard, unreadable)

@@ -34,7 +34,7 @@ from typing import Any
 import psutil
 
 from benchmarks import wrtc_part
-from benchmarks.decoded import Film
+from benchmarks.decoded import Winding
 from benchmarks.meeting_judge import PAGE_S, SPEECH_S, Check, Result, Script, judge, totals
 from tests.servers import ROOT, Server
 
@@ -172,8 +172,9 @@ async def play(
 
 def _results(told_by: Sequence[tuple[_Part, Any]], script: Script) -> list[Result]:
     results = [Result.heard_of(one) for part, told in told_by if not part.wrtc for one in told]
-    films = {result.number: Film(result.groups) for result in results} | {number: Film() for number in script.wrtc}
-    results += [wrtc_part.result(one, films) for part, told in told_by if part.wrtc for one in told]
+    windings = {result.number: Winding(result.groups) for result in results}
+    windings |= {number: Winding() for number in script.wrtc}
+    results += [wrtc_part.result(one, windings) for part, told in told_by if part.wrtc for one in told]
     return sorted(results, key=lambda result: result.number)
 
 

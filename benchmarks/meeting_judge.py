@@ -75,7 +75,7 @@ class Result:
     """What one person saw and heard. Reports are sums over slots.
 
     `spoken`, `heard` are numbers of stamped frames; `spoken_ms`, `heard_ms` time by decoded tones. `groups` tells where
-    his film was wound to (decoded.Film). `notes` are told and not judged.
+    his film was wound to (decoded.Winding). `notes` are told and not judged.
     """
 
     number: int

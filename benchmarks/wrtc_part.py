@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import people
-from benchmarks.decoded import FAINT, TONE_PEAK, Film, Repairs, Seen, Window, heard_ms, stretches
+from benchmarks.decoded import FAINT, TONE_PEAK, Repairs, Seen, Winding, Window, heard_ms, stretches
 from benchmarks.meeting_judge import FPS, LAYERS, PAGE_S, SPEECH_S, Result, Script, Step, layer_of
 from tests.servers import ROOT
 
@@ -49,15 +49,15 @@ def told(url: str, tokens: Mapping[int, str], script: Script) -> dict[str, Any]:
     }
 
 
-def result(found: Mapping[str, Any], films: Mapping[int, Film]) -> Result:
-    """What one participant noted, judged. `films`: of all who publish, so that painted numbers become frames."""
+def result(found: Mapping[str, Any], windings: Mapping[int, Winding]) -> Result:
+    """What one participant noted, judged. `windings`: of all who publish, so that painted numbers become frames."""
     shown, unreadable = {}, 0
     for mid, rows in found["seen"].items():
         seen = (
             Seen(at_us, people.who(source, hue if hue >= 0 else None), number, height)
             for at_us, source, hue, number, height in rows
         )
-        shown[mid], faults = stretches(seen, films, layer_of())
+        shown[mid], faults = stretches(seen, windings, layer_of())
         unreadable += faults
     slots = [
         ([Window(*row) for row in rows], [_repairs(row) for row in found["repairs"][mid]])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import people
-from benchmarks.decoded import TONE_PEAK, Film, Repairs, Seen, Window, heard_ms, stretches, windows
+from benchmarks.decoded import TONE_PEAK, Repairs, Seen, Winding, Window, heard_ms, stretches, windows
 
 LAYERS = {180: 0, 360: 1}
 
@@ -61,32 +61,32 @@ def test_inventions_outside_of_a_speech_are_nobodys_loss() -> None:
 
 def test_a_painted_number_is_the_newest_frame_that_had_been_sent() -> None:
     # Frames 0 to 9 are places 0 to 9; a key frame winds to 50; later the reel begins again.
-    film = Film([(0, 0, 0), (10, 50, 1_000_000), (60, 0, 6_000_000)])
-    assert film.frame(3, 500_000) == 3
-    assert film.frame(52, 1_300_000) == 12
-    assert film.frame(3, 5_900_000) == 3
-    assert film.frame(3, 6_500_000) == 63
-    assert film.frame(120, 5_000_000) is None
+    winding = Winding([(0, 0, 0), (10, 50, 1_000_000), (60, 0, 6_000_000)])
+    assert winding.frame(3, 500_000) == 3
+    assert winding.frame(52, 1_300_000) == 12
+    assert winding.frame(3, 5_900_000) == 3
+    assert winding.frame(3, 6_500_000) == 63
+    assert winding.frame(120, 5_000_000) is None
 
 
 def test_a_frame_that_was_never_seen_is_a_gap_across_a_key_frame_too() -> None:
-    film = Film([(0, 0, 0), (10, 50, 1_000_000)])
+    winding = Winding([(0, 0, 0), (10, 50, 1_000_000)])
     seen = [Seen(at_us, 7, number, 180) for at_us, number in ((800_000, 8), (1_010_000, 50), (1_110_000, 51))]
-    (shown,), unreadable = stretches(seen, {7: film}, LAYERS)
+    (shown,), unreadable = stretches(seen, {7: winding}, LAYERS)
     assert (shown.first_frame, shown.last_frame, shown.frames, unreadable) == (8, 11, 3, 0)  # frame 9 is missing
 
 
 def test_stretches_end_with_the_person_and_with_the_layer() -> None:
     seen = [Seen(0, 1, 5, 180), Seen(1, 1, 6, 180), Seen(2, 1, 7, 360), Seen(3, 2, 1, 180)]
-    found, _ = stretches(seen, {1: Film(), 2: Film()}, LAYERS)
+    found, _ = stretches(seen, {1: Winding(), 2: Winding()}, LAYERS)
     assert [(one.participant, one.layer, one.frames) for one in found] == [(1, 0, 2), (1, 1, 1), (2, 0, 1)]
 
 
 def test_numbers_that_wrap_go_on() -> None:
-    found, _ = stretches([Seen(at, 1, (4094 + at) % 4096, 180) for at in range(5)], {1: Film()}, LAYERS)
+    found, _ = stretches([Seen(at, 1, (4094 + at) % 4096, 180) for at in range(5)], {1: Winding()}, LAYERS)
     assert (found[0].first_frame, found[0].last_frame, found[0].frames) == (4094, 4098, 5)
 
 
 def test_pictures_that_say_nothing_or_come_in_a_strange_size_are_counted() -> None:
     seen = [Seen(0, None, 0, 180), Seen(1, 1, 5, 90), Seen(2, 9, 5, 180)]
-    assert stretches(seen, {1: Film()}, LAYERS) == ([], 3)
+    assert stretches(seen, {1: Winding()}, LAYERS) == ([], 3)

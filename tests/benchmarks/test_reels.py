@@ -8,7 +8,7 @@ import av
 import pytest
 
 from benchmarks import reels, stamps
-from benchmarks.decoded import Film, heard_ms
+from benchmarks.decoded import Winding, heard_ms
 from benchmarks.foreign import identify, sounds
 from benchmarks.packets import Rtp
 from benchmarks.receiving import FOREIGN, Slot
@@ -53,7 +53,7 @@ def test_stamps_hold_and_the_decoded_picture_says_the_same(reel: reels.Reel) -> 
         other.take(unstamped(packet), at_us(at))
     wound = [(0, 0), (20, 50), (25, 100), (75, 150), (125, 0)]
     assert camera.groups == [(frame, place, at_us(frame)) for frame, place in wound]
-    shown, unreadable = identify(other, {NUMBER: Film(camera.groups)}, {90: 0})
+    shown, unreadable = identify(other, {NUMBER: Winding(camera.groups)}, {90: 0})
     assert unreadable == 0
     assert shown == one.shown
     assert one.report().wrong_content == one.report().broken_pictures == 0
@@ -83,7 +83,7 @@ def test_a_picture_in_the_place_of_another_person_is_seen(reel: reels.Reel) -> N
         packet.sequence = at
         slot.take(packet, at)
     assert [one.participant for one in slot.shown] == [1, FOREIGN, 1]
-    slot.shown, unreadable = identify(slot, {NUMBER: Film()}, {90: 0})
+    slot.shown, unreadable = identify(slot, {NUMBER: Winding()}, {90: 0})
     assert unreadable == 3  # it does not begin with a key frame
 
 
