@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -63,14 +63,15 @@ class Winding:
     """
 
     groups: Sequence[tuple[int, int, int]] = ()
-    _sent_us: list[int] = field(default_factory=list)
+
+    @functools.cached_property
+    def _sent_us(self) -> list[int]:
+        return [sent_us for _, _, sent_us in self.groups]
 
     def frame(self, number: int, at_us: int) -> int | None:
         """The newest frame with this number that had been sent at that time; None when there was none."""
         if not self.groups:
             return number
-        if not self._sent_us:
-            self._sent_us.extend(sent_us for _, _, sent_us in self.groups)
         newest = bisect_right(self._sent_us, at_us)
         for at in range(newest - 1, -1, -1):
             frame, place, _ = self.groups[at]
