@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -55,14 +56,19 @@ class Round:
     results: list[Result]
     cpu: Mapping[str, float]
     seconds: float
-    packets: float
+    verdicts: Mapping[str, int]  # of the server, with its socket drops
 
     def checks(self) -> list[Check]:
         return judge(self.results)
 
     def costs(self) -> str:
         shares = ", ".join(f"{name} {share:.0f} %" for name, share in self.cpu.items())
-        return f"CPU over {self.seconds:.0f} s, of a core: {shares}; {self.packets:.0f} packets sent"
+        return f"CPU over {self.seconds:.0f} s, of a core: {shares}"
+
+    def fates(self) -> str:
+        """What the server says of its packets, the most frequent first."""
+        most = sorted(self.verdicts.items(), key=lambda one: -one[1])
+        return "server: " + ", ".join(f"{count} {name}" for name, count in most)
 
     def notes(self) -> str:
         """What is not the server's: how late the clients themselves were, what libwebrtc says of itself."""
@@ -165,9 +171,9 @@ async def play(
         after, lasted_s = _cpu(server, parts), time.monotonic() - began
         say("judging")
         told_by = [(part, json.loads(await part.line(TOLD_WITHIN_S))) for part in parts]
-        packets = await server.metric('stentor_verdicts_total{stage="departure",verdict="SENT"}')
+        _, metrics = await server.get("/metrics")
     shares = {name: 100 * (after[name] - before[name]) / lasted_s for name in before}
-    return Round(_results(told_by, script), shares, lasted_s, packets)
+    return Round(_results(told_by, script), shares, lasted_s, _verdicts(metrics))
 
 
 def _results(told_by: Sequence[tuple[_Part, Any]], script: Script) -> list[Result]:
@@ -176,6 +182,14 @@ def _results(told_by: Sequence[tuple[_Part, Any]], script: Script) -> list[Resul
     windings |= {number: Winding() for number in script.wrtc}
     results += [wrtc_part.result(one, windings) for part, told in told_by if part.wrtc for one in told]
     return sorted(results, key=lambda result: result.number)
+
+
+def _verdicts(metrics: str) -> dict[str, int]:
+    """Every fate of a packet that occurred."""
+    found = re.findall(r'^stentor_verdicts_total\{stage="(\w+)",verdict="(\w+)"\} ([\d.e+]+)$', metrics, re.MULTILINE)
+    drops = re.findall(r"^(stentor_socket_drops)_total\{.*\} ([\d.e+]+)$", metrics, re.MULTILINE)
+    fates = {f"{stage} {verdict}": int(float(count)) for stage, verdict, count in found}
+    return {name: count for name, count in (fates | {n: int(float(c)) for n, c in drops}).items() if count}
 
 
 def _cpu(server: Server, parts: Sequence[_Part]) -> dict[str, float]:
@@ -225,6 +239,7 @@ async def _main(options: argparse.Namespace) -> int:
             failed += not check.holds
             print(f"{'ok   ' if check.holds else 'FAIL '} {check.line} ({check.found})")
         print(played.costs())
+        print(played.fates())
         print(played.notes(), flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
