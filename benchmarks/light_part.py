@@ -21,7 +21,7 @@ from benchmarks import reels
 from benchmarks.client import LightClient, Publish
 from benchmarks.decoded import Winding, heard_ms
 from benchmarks.foreign import identify, sounds
-from benchmarks.meeting_judge import FPS, LAYERS, SPEECH_S, Result, Script, Step, layer_of
+from benchmarks.meeting_judge import LAYERS, SPEECH_S, Result, Script, Step, layer_of
 
 
 async def _person(client: LightClient, number: int, script: Script, began: float) -> list[Step]:
@@ -90,7 +90,7 @@ async def _play(url: str, tokens: dict[int, str], script: Script) -> list[dict[s
             client = await LightClient.join(
                 url,
                 token,
-                publish=Publish(number, LAYERS, fps=FPS, film=film, voice=voice),
+                publish=Publish(number, LAYERS, fps=script.fps, film=film, voice=voice),
                 audio_slots=script.audio_slots,
                 video_slots=script.video_slots,
                 chance=random.Random(number),

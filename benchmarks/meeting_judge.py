@@ -16,9 +16,6 @@ from benchmarks.receiving import Shown
 from benchmarks.sending import Layer
 
 LAYERS = (Layer("q", 320, 180, 60), Layer("h", 640, 360, 150))
-# A camera's rate. Server and forty clients, of which four decode, share the machine: at 25 fps two cores are not enough
-# for the clients.
-FPS = 10
 SPEECH_S = 1.2
 PAGE_S = 2.0
 SHOWN_MS = 1000.0
@@ -50,6 +47,7 @@ class Script:
     people: int
     pages: int
     wrtc: Sequence[int] = ()
+    fps: int = 10
     audio_slots: int = 3
     video_slots: int = 8
     faults: Mapping[int, str] = field(default_factory=dict)

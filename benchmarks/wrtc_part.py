@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import people
 from benchmarks.decoded import FAINT, TONE_PEAK, Repairs, Seen, Winding, Window, heard_ms, stretches
-from benchmarks.meeting_judge import FPS, LAYERS, PAGE_S, SPEECH_S, Result, Script, Step, layer_of
+from benchmarks.meeting_judge import LAYERS, PAGE_S, SPEECH_S, Result, Script, Step, layer_of
 from tests.servers import ROOT
 
 COMMAND = ("node", str(ROOT / "benchmarks" / "wrtc" / "part.mjs"))
@@ -38,7 +38,7 @@ def told(url: str, tokens: Mapping[int, str], script: Script) -> dict[str, Any]:
             "tones_hz": [people.tone_hz_of(number) for number in range(script.people)],
             "peak": TONE_PEAK,
             "faint": FAINT * TONE_PEAK,
-            "fps": FPS,
+            "fps": script.fps,
             "speech_s": SPEECH_S,
             "page_s": PAGE_S,
             "audio_slots": script.audio_slots,
