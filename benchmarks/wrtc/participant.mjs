@@ -203,10 +203,7 @@ export class Participant {
 
   async #told() {
     const totals = { "packets lost": 0, "frames dropped": 0, freezes: 0 };
-    const sent = [];
     for (const one of (await this.#pc.getStats()).values()) {
-      if (one.type === "outbound-rtp" && one.kind === "video")
-        sent.push(`${one.rid} ${one.frameWidth}x${one.frameHeight} ${one.framesEncoded} frames`);
       if (one.type !== "inbound-rtp") continue;
       totals["packets lost"] += one.packetsLost;
       totals["frames dropped"] += one.framesDropped ?? 0;
@@ -214,7 +211,7 @@ export class Participant {
     }
     return {
       number: this.person.number, spoken_ms: this.#spokenMs, seen: this.#seen, heard: this.#heard,
-      repairs: this.#repairs, steps: this.#steps, totals, sent, late_ms: this.#lateMs,
+      repairs: this.#repairs, steps: this.#steps, totals, late_ms: this.#lateMs,
     };
   }
 }
