@@ -132,8 +132,7 @@ def heard_ms(slots: Iterable[tuple[Sequence[Window], Sequence[Repairs]]]) -> dic
     """Speaker -> how long his tone was heard, over all slots.
 
     What a jitter buffer invented or put in while he was heard is taken off, and what it took out is added: it had come.
-    Its sums are known at moments only. What lies between two of them and may not have been speech is taken off, and
-    not added.
+    Its sums are asked for when a tone begins and when it ends, and those moments bound the speech.
     """
     found: dict[int, float] = {}
     for heard, repairs in slots:
@@ -143,11 +142,11 @@ def heard_ms(slots: Iterable[tuple[Sequence[Window], Sequence[Repairs]]]) -> dic
             first, _ = spans.get(person, (at_us, at_us))
             spans[person] = (first, at_us)
         for person, (first_us, last_us) in spans.items():
-            before = [one for one in repairs if one.at_us <= first_us][-1:] or repairs[:1]
-            after = [one for one in repairs if one.at_us >= last_us][:1] or repairs[-1:]
-            for start, end in zip(before, after, strict=True):
-                found[person] -= end.invented_ms - start.invented_ms + end.stretched_ms - start.stretched_ms
-            within = [one for one in repairs if first_us <= one.at_us <= last_us]
-            if within:
-                found[person] += within[-1].squeezed_ms - within[0].squeezed_ms
+            began = next((one for one in repairs if one.at_us >= first_us), None)
+            if began is None:
+                continue
+            ended = next((one for one in repairs if one.at_us >= last_us), repairs[-1])
+            found[person] -= ended.invented_ms - began.invented_ms
+            found[person] -= ended.stretched_ms - began.stretched_ms
+            found[person] += ended.squeezed_ms - began.squeezed_ms
     return found

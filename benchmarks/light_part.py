@@ -44,15 +44,16 @@ async def _person(client: LightClient, number: int, script: Script, began: float
             if message["type"] == "participant" and message["event"] == "joined"
         }
         mids = [slot.mid for slot in client.video][: script.people - 1]
-        for page, shown in enumerate(script.pages_of(number)):
-            await asyncio.sleep(began + script.at_s(page) - loop.time())
+        *turns_s, end_s = script.turns_s(number)
+        for turn_s, shown in zip(turns_s, script.pages_of(number), strict=True):
+            await asyncio.sleep(began + turn_s - loop.time())
             asked_us = time.monotonic_ns() // 1000
             steps.extend(Step(mid, who, asked_us) for mid, who in zip(mids, shown, strict=True))
             await client.view(
                 {mid: (names[who], "camera") for mid, who in zip(mids, shown, strict=True)},
                 max_height=LAYERS[0].height,
             )
-        await asyncio.sleep(began + script.at_s(script.pages) - loop.time())
+        await asyncio.sleep(began + end_s - loop.time())
 
     await asyncio.gather(speak(), look())
     await asyncio.sleep(0.5)  # the last packets are on their way

@@ -18,6 +18,8 @@ from benchmarks.sending import Layer
 LAYERS = (Layer("q", 320, 180, 60), Layer("h", 640, 360, 150))
 SPEECH_S = 1.2
 PAGE_S = 2.0
+# People do not all turn the page in the same millisecond; in one process they would keep each other waiting.
+TURNING_S = 0.5
 SHOWN_MS = 1000.0
 FRAME_MS = 20.0
 LOST_MS_MAX = 20.0
@@ -55,8 +57,9 @@ class Script:
     def pages_of(self, number: int) -> list[list[int]]:
         return [plan(number, page, self.people, self.video_slots) for page in range(self.pages)]
 
-    def at_s(self, page: int) -> float:
-        return page * PAGE_S
+    def turns_s(self, number: int) -> list[float]:
+        """When this person turns to each page, and at last when he closes the book."""
+        return [page * PAGE_S + TURNING_S * number / self.people for page in range(self.pages + 1)]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import people
 from benchmarks.decoded import FAINT, TONE_PEAK, Repairs, Seen, Winding, Window, heard_ms, stretches
-from benchmarks.meeting_judge import LAYERS, PAGE_S, SPEECH_S, Result, Script, Step, layer_of
+from benchmarks.meeting_judge import LAYERS, SPEECH_S, Result, Script, Step, layer_of
 from tests.servers import ROOT
 
 COMMAND = ("node", str(ROOT / "benchmarks" / "wrtc" / "part.mjs"))
@@ -30,6 +30,7 @@ def told(url: str, tokens: Mapping[int, str], script: Script) -> dict[str, Any]:
                 "source": people.source_of(number),
                 "hue": people.hue_deg_of(number),
                 "pages": script.pages_of(number),
+                "turns_s": script.turns_s(number),
                 "fault": script.faults.get(number),
             }
             for number, token in tokens.items()
@@ -40,7 +41,6 @@ def told(url: str, tokens: Mapping[int, str], script: Script) -> dict[str, Any]:
             "faint": FAINT * TONE_PEAK,
             "fps": script.fps,
             "speech_s": SPEECH_S,
-            "page_s": PAGE_S,
             "audio_slots": script.audio_slots,
             "video_slots": script.video_slots,
             "max_height": LAYERS[0].height,

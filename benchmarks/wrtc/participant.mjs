@@ -13,8 +13,6 @@ const installed = createRequire(new URL("../../build/npm/", import.meta.url));
 const { RTCPeerConnection, nonstandard } = installed("@roamhq/wrtc");
 const WebSocket = installed("ws");
 
-/** How often the jitter buffers are asked what they invented. Longer, and an invention is charged to whoever spoke then. */
-const STATS_MS = 250;
 const CONNECTED_WITHIN_MS = 20_000;
 /** Twice and once, as the light clients' layers. */
 const ENCODINGS = [
@@ -52,8 +50,9 @@ export class Participant {
   /**
    * @param {string} url
    * @param {{number: number, token: string, source: number, hue: number, pages: number[][],
+   *   turns_s: number[],
    *   fault: string | null}} person
-   * @param {{tones_hz: number[], peak: number, faint: number, fps: number, speech_s: number, page_s: number, audio_slots: number,
+   * @param {{tones_hz: number[], peak: number, faint: number, fps: number, speech_s: number, audio_slots: number,
    *   video_slots: number, max_height: number, speaks_at_s: Record<string, number>}} script
    */
   constructor(url, person, script) {
@@ -86,12 +85,12 @@ export class Participant {
     this.mids = slots.filter(({ receiver }) => receiver.track.kind === "video").map(({ mid }) => mid);
     await this.#connected();
     this.#publish();
-    this.#every(STATS_MS, () => void this.#ask());
   }
 
   /** @param {number} beganMs  of Date.now() */
   async play(beganMs) {
-    const { page_s, speech_s, speaks_at_s, max_height } = this.#script;
+    const { speech_s, speaks_at_s, max_height } = this.#script;
+    const { pages, turns_s } = this.person;
     const speak = async () => {
       const at = beganMs + speaks_at_s[this.person.number] * 1000;
       await pause(at - Date.now());
@@ -100,14 +99,14 @@ export class Participant {
       this.#speaking = false;
     };
     const look = async () => {
-      for (const [page, shown] of this.person.pages.entries()) {
-        await pause(beganMs + page * page_s * 1000 - Date.now());
+      for (const [page, shown] of pages.entries()) {
+        await pause(beganMs + turns_s[page] * 1000 - Date.now());
         shown.forEach((who, at) => this.#steps.push([this.mids[at], who, nowUs()]));
         const slots = shown.map((who, at) => (
           { mid: this.mids[at], show: { participant: this.#ids[who], source: "camera" }, max_height }));
         await this.#socket.request("view", { slots });
       }
-      await pause(beganMs + this.person.pages.length * page_s * 1000 - Date.now());
+      await pause(beganMs + turns_s[pages.length] * 1000 - Date.now());
     };
     await Promise.all([speak(), look()]);
     await pause(500); // the last packets are on their way
@@ -183,11 +182,16 @@ export class Participant {
     const heard = (this.#heard[mid] = []);
     this.#repairs[mid] = [];
     const ear = new Ear(this.#script.tones_hz, this.#script.faint);
+    let tone = -1;
     const sink = new nonstandard.RTCAudioSink(track);
     sink.ondata = ({ samples, sampleRate, channelCount }) => {
       const one = channelCount === 1 ? samples : samples.filter((_, at) => at % channelCount === 0);
       const found = ear.hear(one, sampleRate);
       if (found) heard.push([nowUs(), ...found]);
+      // What jitter buffers invented is asked for at both ends of a speech, so that it is charged to who spoke.
+      const now = found ? found[0] : -1;
+      if (now !== tone) void this.#ask();
+      tone = now;
     };
     this.#sinks.push(sink);
   }

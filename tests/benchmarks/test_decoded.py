@@ -47,10 +47,12 @@ def test_what_a_jitter_buffer_invented_counts_as_lost_and_what_it_cut_as_heard()
     assert heard_ms([(heard, busy)]) == {3: 1200.0 - 40.0 - 15.0 + 5.0}
 
 
-def test_what_was_perhaps_not_speech_is_taken_off_and_not_added() -> None:
+def test_a_speech_lasts_from_the_first_sums_in_it_to_the_first_after_it() -> None:
     heard = [Window(1_000_000 + at * 10_000, 3, TONE_PEAK) for at in range(120)]
-    repairs = [Repairs(900_000, 0.0, 0.0, 0.0), Repairs(2_300_000, 7.0, 0.0, 30.0)]
-    assert heard_ms([(heard, repairs)]) == {3: 1200.0 - 7.0}
+    times_us = (900_000, 1_010_000, 2_210_000, 3_000_000)
+    sums = ((0.0, 0.0), (7.0, 20.0), (27.0, 50.0), (99.0, 99.0))
+    repairs = [Repairs(at_us, sums[at][0], 0.0, sums[at][1]) for at, at_us in enumerate(times_us)]
+    assert heard_ms([(heard, repairs)]) == {3: 1200.0 - 20.0 + 30.0}
 
 
 def test_inventions_outside_of_a_speech_are_nobodys_loss() -> None:
