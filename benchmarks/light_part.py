@@ -55,6 +55,7 @@ async def _person(client: LightClient, number: int, script: Script, began: float
             )
         await asyncio.sleep(began + end_s - loop.time())
 
+    client.late_ms = 0.0  # the joining of the others is behind us
     await asyncio.gather(speak(), look())
     await asyncio.sleep(0.5)  # the last packets are on their way
     return steps

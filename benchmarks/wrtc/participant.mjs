@@ -108,6 +108,7 @@ export class Participant {
       }
       await pause(beganMs + turns_s[pages.length] * 1000 - Date.now());
     };
+    this.#lateMs = 0; // the joining of the others is behind us
     await Promise.all([speak(), look()]);
     await pause(500); // the last packets are on their way
     return this.#told();
