@@ -12,6 +12,7 @@ MUTANTS ?= 10000000
 # Minutes of `make test` without set-up: past the first it says so, past the second it fails.
 WARN_S := 720
 FAIL_S := 1800
+NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
 .PHONY: help run test check test-all long asan mutants accept-meeting bench docs clean setup setup-test python
@@ -78,7 +79,7 @@ clean: ## remove everything that was built, the virtual environment too
 
 setup: python $(BUILD)/kernel.stamp
 
-setup-test: python-test $(BUILD)/test.stamp $(BUILD)/npm.stamp $(BUILD)/kernel.stamp
+setup-test: python-test $(BUILD)/test.stamp $(NPM) $(BUILD)/kernel.stamp
 
 .PHONY: python-test
 python:
@@ -104,11 +105,13 @@ $(BUILD)/test.stamp: pyproject.toml $(BUILD)/run.stamp
 	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test]'
 	@touch $@
 
-# Clients of other people, for the tests alone; exactly what the lock file says, and none of their install scripts.
-$(BUILD)/npm.stamp: tests/foreign/package.json tests/foreign/package-lock.json | python-test
-	@echo "installing npm packages for the tests"
-	@mkdir -p $(BUILD)/npm && cp $^ $(BUILD)/npm/
-	@npm ci --prefix $(BUILD)/npm --silent --ignore-scripts --no-audit --no-fund
+# Clients of other people, for tests and benchmarks alone; exactly what each lock says, and none of their install scripts.
+$(BUILD)/foreign/npm.stamp: tests/foreign/package.json tests/foreign/package-lock.json | python-test
+$(BUILD)/wrtc/npm.stamp: benchmarks/wrtc/package.json benchmarks/wrtc/package-lock.json | python-test
+$(NPM):
+	@echo "installing npm packages for the tests: $(notdir $(@D))"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error >$(@D)/npm.log 2>&1 || { tail -40 $(@D)/npm.log; exit 1; }
 	@touch $@
 
 $(BUILD)/kernel.stamp: setup.py $(KERNEL) $(BUILD)/run.stamp

@@ -27,7 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks import offer, packets
 from benchmarks.impairment import Link
 from benchmarks.receiving import Slot
-from benchmarks.sending import FRAME_US, ONE_LAYER, Camera, Layer, Microphone, Numbering, Stream
+from benchmarks.sending import FPS, FRAME_US, ONE_LAYER, Camera, Film, Layer, Microphone, Numbering, Sound, Stream
 from benchmarks.transport import Transport, certificate
 
 ANSWER_WITHIN_S = 20.0
@@ -37,12 +37,19 @@ FEEDBACK_EVERY_US = 100_000
 
 @dataclass(frozen=True)
 class Publish:
-    """`number` stands in every stamp. Without layers there is no picture, without `sound` no microphone."""
+    """`number` stands in every stamp. Without layers there is no picture, without `sound` no microphone.
+
+    `fps` divides 50; a layer's rate does not depend on it. `film` and `voice` (reels.py) are what decoders see and
+    hear; without them the stamps stand in a filling.
+    """
 
     number: int
     layers: tuple[Layer, ...] = ONE_LAYER
     sound: bool = True
     speaking: bool = False
+    fps: int = FPS
+    film: Film | None = None
+    voice: Sound | None = None
 
 
 class Refused(Exception):
@@ -70,6 +77,7 @@ class LightClient:
         self.unsealed = 0  # packets whose tag was wrong
         self.key_frames_asked = 0
         self.connected_ms = 0.0
+        self.late_ms = 0.0  # the longest that sound left behind its time: this process was starved
         self._socket = socket
         self._publish = publish
         self._chance = chance
@@ -97,14 +105,19 @@ class LightClient:
         uplink: Link | None = None,
         downlink: Link | None = None,
         chance: random.Random | None = None,
+        keeps_foreign: bool = False,
     ) -> LightClient:
-        """Joined, answered, connected. Raises Refused, NotConnected or TimeoutError."""
+        """Joined, answered, connected. `keeps_foreign`: packets without a stamp are no fault (receiving.py).
+
+        Raises Refused, NotConnected or TimeoutError."""
         socket = await connect(url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None)  # type: ignore[list-item]
         client = cls(socket, publish, chance or random.Random(secrets_seed()))
         client._tasks.append(asyncio.create_task(client._read_messages()))
         try:
             client.joined = await client.ask("join", token=token)
             await client._connect(audio_slots, video_slots, uplink or Link(), downlink or Link())
+            for slot in client.slots.values():
+                slot.keeps_foreign = keeps_foreign
         except BaseException:
             await client.leave()
             raise
@@ -191,7 +204,7 @@ class LightClient:
             mid = next(mids)
             sections.append(offer.Section(mid, "audio", sends=True))
             sources[mid] = "microphone"
-            self.microphone = Microphone(publish.number, "microphone", mid, self._ssrc + 1)
+            self.microphone = Microphone(publish.number, "microphone", mid, self._ssrc + 1, publish.voice)
             self.microphone.speaking = publish.speaking
             self._streams[self.microphone.stream.ssrc] = self.microphone.stream
         if publish is not None and publish.layers:
@@ -199,24 +212,28 @@ class LightClient:
             rids = tuple(layer.rid for layer in publish.layers if layer.rid)
             sections.append(offer.Section(mid, "video", sends=True, rids=rids))
             sources[mid] = "camera"
-            self.camera = Camera(publish.number, "camera", mid, publish.layers, self._ssrc + 10)
+            self.camera = Camera(
+                publish.number, "camera", mid, publish.layers, self._ssrc + 10, publish.film, publish.fps
+            )
             self._streams |= {stream.ssrc: stream for stream in self.camera.streams}
         for kind, count in (("audio", audio_slots), ("video", video_slots)):
             sections += [offer.Section(next(mids), kind, sends=False) for _ in range(count)]
         return sections, sources
 
     async def _run(self) -> None:
-        """Every 20 ms: sound; every 40 ms: a picture; and the reports that are due."""
+        """Every 20 ms: sound, a picture when its time has come, and the reports that are due."""
         loop = asyncio.get_running_loop()
         # Clients of one process shall not all speak in the same millisecond.
         start = loop.time() + self._chance.random() * FRAME_US / 1_000_000
         reported_us, told_us = _now_us(), _now_us()
+        every = 1_000_000 // FRAME_US // self.camera.fps if self.camera is not None else 1
         for tick in itertools.count(1):
             await asyncio.sleep(max(0.0, start + tick * FRAME_US / 1_000_000 - loop.time()))
+            self.late_ms = max(self.late_ms, (loop.time() - start) * 1000 - tick * FRAME_US / 1000)
             now_us = _now_us()
             if self.microphone is not None:
                 self._send(self.microphone.next_frame(now_us))
-            if self.camera is not None and tick % 2 == 0:
+            if self.camera is not None and tick % every == 0:
                 for packet in self.camera.frame_of_all_layers(now_us):
                     self._send(packet)
             self._repair(now_us)

@@ -1,9 +1,22 @@
 """[I/O] A meeting of 40 in which everybody speaks in turn and looks at everybody: `python -m benchmarks.meeting`.
 
-Each person speaks for 1.2 s and must be heard by all others with at most one frame of 20 ms lost. Each one's eight
+36 light clients, which publish true VP8 and Opus with a stamp in every packet, and 4 of libwebrtc in Node, which decode
+all they get. Each person speaks for 1.2 s and must be heard by all others with at most 20 ms lost. Each one's eight
 slots roll over all others, two seconds a page; each must show the asked person for at least a second, in order and
-without a gap. Stamps in every packet prove who it was. Prints one line a check, the CPU of node and worker, and
-`N passed, N failed` last.
+without a gap.
+
+Between light clients stamps prove who it was, which layer and which frame. What libwebrtc encodes or decodes is proven
+by the decoded picture, which spells who and the frame's number, and by the decoded tone, of which everybody has his
+own; what a jitter buffer invented counts as lost.
+
+Prints one line a check, the CPU of node, worker and clients, and `N passed, N failed` last; the exit code is 1 when
+anything failed. A server of its own is started for each round.
+
+    python -m benchmarks.meeting                       the whole: 36 + 4 people, one round of a minute
+    python -m benchmarks.meeting --rounds 3            the same three times
+    python -m benchmarks.meeting --people 9 --wrtc 1   a quick look
+
+The first run encodes the films of the light clients (about a second each) and keeps them in build/reels.
 """
 
 from __future__ import annotations
@@ -12,167 +25,237 @@ import argparse
 import asyncio
 import contextlib
 import json
-import random
+import os
+import re
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
 
-from benchmarks.client import LightClient, Publish
-from benchmarks.meeting_judge import PAGE_S, SPEECH_S, Result, Step, judge, plan
-from benchmarks.sending import Layer
-from tests.servers import Server
+from benchmarks import wrtc_part
+from benchmarks.decoded import Winding
+from benchmarks.meeting_judge import PAGE_S, SPEECH_S, Check, Result, Script, judge, totals
+from tests.servers import ROOT, Server
 
-LAYERS = (Layer("q", 320, 180, 60), Layer("h", 640, 360, 150))
-SLOTS = 8
-# Joining of forty takes about five seconds on two cores; the script begins for all at the same moment.
+# Encoding of films where none are kept yet, joining of forty (about five seconds on two cores), and results.
+READY_WITHIN_S = 300.0
 JOIN_WITHIN_S = 60.0
+TOLD_WITHIN_S = 120.0
 ROOM = "forty"
+MINUTE_S = 60.0
+# (cores, rate). Server and forty clients, four of which decode, share the machine, and at 10 fps two cores are full:
+# then what is lost is lost in the clients.
+FPS_OF_CORES = ((4, 10), (0, 5))
+# Sound that waits this long in the client was not late because of the server: this process was starved.
+STARVED_MS = 100.0
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one process of clients is told on its standard input."""
+class Round:
+    """One meeting: the results, and shares of a core by name."""
 
-    url: str
-    tokens: dict[int, str]  # of its own people
-    people: int
-    pages: int
+    results: list[Result]
+    cpu: Mapping[str, float]
+    seconds: float
+    verdicts: Mapping[str, int]  # of the server, with its socket drops
 
+    def checks(self) -> list[Check]:
+        return judge(self.results)
 
-async def _person(client: LightClient, number: int, part: Part, began: float) -> dict[str, Any]:
-    """Speaks when it is his turn, turns the page every two seconds, and tells what he saw and heard."""
-    loop = asyncio.get_running_loop()
-    steps: list[Step] = []
+    def costs(self) -> str:
+        shares = ", ".join(f"{name} {share:.0f} %" for name, share in self.cpu.items())
+        return f"CPU over {self.seconds:.0f} s, of a core: {shares}"
 
-    async def speak() -> None:
-        await asyncio.sleep(began + number * SPEECH_S - loop.time())
-        if client.microphone is not None:
-            client.microphone.speaking = True
-            await asyncio.sleep(SPEECH_S)
-            client.microphone.speaking = False
+    def fates(self) -> str:
+        """What the server says of its packets, the most frequent first."""
+        most = sorted(self.verdicts.items(), key=lambda one: -one[1])
+        return "server: " + ", ".join(f"{count} {name}" for name, count in most)
 
-    async def look() -> None:
-        names = {int(one["name"]): one["participant"] for one in client.joined["participants"]}
-        names |= {
-            int(message["name"]): message["participant"]
-            for message in client.messages
-            if message["type"] == "participant" and message["event"] == "joined"
-        }
-        mids = [slot.mid for slot in client.video][: part.people - 1]
-        for page in range(part.pages):
-            await asyncio.sleep(began + page * PAGE_S - loop.time())
-            shown = plan(number, page, part.people, len(mids))
-            asked_us = time.monotonic_ns() // 1000
-            steps.extend(Step(mid, who, asked_us) for mid, who in zip(mids, shown, strict=True))
-            await client.view(
-                {mid: (names[who], "camera") for mid, who in zip(mids, shown, strict=True)}, max_height=180
-            )
-        await asyncio.sleep(began + part.pages * PAGE_S - loop.time())
-
-    await asyncio.gather(speak(), look())
-    await asyncio.sleep(0.5)  # the last packets are on their way
-    return Result.of(client, number, steps).told()
+    def notes(self) -> str:
+        """What is not the server's: how late the clients themselves were, what libwebrtc says of itself."""
+        late_ms = max(result.late_ms for result in self.results)
+        said = ", ".join(f"{name} {count}" for name, count in totals([one.notes for one in self.results]).items())
+        starved = " (STARVED: what is lost may be the clients' own fault)" if late_ms > STARVED_MS else ""
+        libwebrtc = f"; libwebrtc: {said}" if said else ""
+        return f"clients at most {late_ms:.0f} ms behind their own time{starved}{libwebrtc}"
 
 
-async def _part(part: Part) -> None:
-    """One process: joins its people, says so, waits for the common start, plays, tells."""
-    async with contextlib.AsyncExitStack() as stack:
-        clients: dict[int, LightClient] = {}
-        for number, token in part.tokens.items():
-            publish = Publish(number, layers=LAYERS)
-            client = await LightClient.join(
-                part.url, token, publish=publish, audio_slots=3, video_slots=SLOTS, chance=random.Random(number)
-            )
-            stack.push_async_callback(client.leave)
-            clients[number] = client
-        print("joined", flush=True)
-        began_at = float(await asyncio.to_thread(sys.stdin.readline))
-        began = asyncio.get_running_loop().time() + began_at - time.time()
-        results = await asyncio.gather(*(_person(client, number, part, began) for number, client in clients.items()))
-        print(json.dumps(results), flush=True)
+class NoWrtc(Exception):
+    """libwebrtc for Node is not installed; the text says what to do."""
 
 
-async def play(server: Server, people: int, processes: int) -> tuple[list[Result], dict[str, float]]:
-    """All results, and CPU seconds of node and worker while the script ran."""
-    url = f"ws://127.0.0.1:{server.http_port}/ws"
-    tokens = {number: await server.token(ROOM, str(number)) for number in range(people)}
-    pages = -(-round(people * SPEECH_S) // round(PAGE_S))
-    children = []
-    for index in range(processes):
-        own = {number: token for number, token in tokens.items() if number % processes == index}
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.meeting", "--part",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26,
-        )  # fmt: skip
-        children.append(child)
-        await _tell(child, json.dumps([url, own, people, pages]))
-    try:
-        async with asyncio.timeout(JOIN_WITHIN_S):
-            for child in children:
-                assert await _line(child) == "joined", "a process of clients did not join"
-        print(f"{people} people have joined; {pages * PAGE_S:.0f} s to go", flush=True)
-        before = _cpu(server)
-        for child in children:
-            await _tell(child, str(time.time() + 2))
-        found = [Result.heard_of(one) for child in children for one in json.loads(await _line(child))]
-        after = _cpu(server)
-    finally:
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    return found, {name: after[name] - before[name] for name in before}
+class _Part:
+    """A process of clients and the lines it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str, wrtc: bool) -> None:
+        self.process, self.name, self.wrtc = process, name, wrtc
+
+    @classmethod
+    async def start(cls, command: Sequence[str], name: str, told: object, *, wrtc: bool) -> _Part:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 28
+        )
+        part = cls(process, name, wrtc)
+        await part.tell(json.dumps(told))
+        return part
+
+    async def tell(self, line: str) -> None:
+        if self.process.stdin is None:
+            raise RuntimeError("no pipe to the process of clients")
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
+    async def line(self, within_s: float) -> str:
+        """The next line. Raises TimeoutError, or RuntimeError when the process has ended."""
+        if self.process.stdout is None:
+            raise RuntimeError("no pipe from the process of clients")
+        async with asyncio.timeout(within_s):
+            said = (await self.process.stdout.readline()).decode().strip()
+        if not said:
+            raise RuntimeError(f"{self.name} ended before its time; what it wrote above says why")
+        return said
+
+    async def expect(self, word: str, within_s: float) -> None:
+        said = await self.line(within_s)
+        if said != word:
+            raise RuntimeError(f"{self.name} said {said[:200]!r} and not {word!r}")
+
+    async def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
 
 
-async def _tell(child: asyncio.subprocess.Process, line: str) -> None:
-    if child.stdin is None:
-        raise RuntimeError("no pipe to the process of clients")
-    child.stdin.write(line.encode() + b"\n")
-    await child.stdin.drain()
+async def play(
+    people: int,
+    wrtc: int,
+    processes: int,
+    seconds: float = MINUTE_S,
+    fps: int = 10,
+    say: Callable[[str], None] = lambda _: None,
+    faults: Mapping[int, str] | None = None,
+) -> Round:
+    """One meeting on a fresh server; `faults`: see Script.
+
+    Raises NoWrtc, TimeoutError or RuntimeError when it could not be played."""
+    if wrtc and not wrtc_part.INSTALLED.is_dir():
+        raise NoWrtc("libwebrtc for Node is not installed: make setup-test does it, or play with --wrtc 0")
+    pages = -(-round(max(seconds, people * SPEECH_S)) // round(PAGE_S))
+    script = Script(people, pages, tuple(range(people - wrtc, people)), fps, faults=faults or {})
+    async with Server() as server, contextlib.AsyncExitStack() as stack:
+        parts = []
+        url = f"ws://127.0.0.1:{server.http_port}/ws"
+        tokens = {number: await server.token(ROOM, str(number)) for number in range(people)}
+        for index in range(processes):
+            own = {number: tokens[number] for number in range(people - wrtc) if number % processes == index}
+            told: object = [url, own, asdict(script)]
+            command = (sys.executable, "-m", "benchmarks.light_part")
+            part = await _Part.start(command, f"light clients {index + 1}", told, wrtc=False)
+            stack.push_async_callback(part.end)
+            parts.append(part)
+        say("preparing films")
+        for part in parts:
+            await part.expect("ready", READY_WITHIN_S)
+        if wrtc:
+            told = wrtc_part.told(url, {number: tokens[number] for number in script.wrtc}, script)
+            part = await _Part.start(wrtc_part.COMMAND, "libwebrtc clients", told, wrtc=True)
+            stack.push_async_callback(part.end)
+            parts.append(part)
+        say(f"{people} people are joining")
+        for part in parts:
+            await part.expect("joined", JOIN_WITHIN_S)
+        say(f"{people} people have joined; {pages * PAGE_S:.0f} s to go")
+        before, began = _cpu(server, parts), time.monotonic()
+        for part in parts:
+            await part.tell(str(time.time() + 2))
+        for part in parts:
+            await part.expect("played", pages * PAGE_S + TOLD_WITHIN_S)
+        after, lasted_s = _cpu(server, parts), time.monotonic() - began
+        say("judging")
+        told_by = [(part, json.loads(await part.line(TOLD_WITHIN_S))) for part in parts]
+        _, metrics = await server.get("/metrics")
+    shares = {name: 100 * (after[name] - before[name]) / lasted_s for name in before}
+    return Round(_results(told_by, script), shares, lasted_s, _verdicts(metrics))
 
 
-async def _line(child: asyncio.subprocess.Process) -> str:
-    if child.stdout is None:
-        raise RuntimeError("no pipe from the process of clients")
-    return (await child.stdout.readline()).decode().strip()
+def _results(told_by: Sequence[tuple[_Part, Any]], script: Script) -> list[Result]:
+    results = [Result.heard_of(one) for part, told in told_by if not part.wrtc for one in told]
+    windings = {result.number: Winding(result.groups) for result in results}
+    windings |= {number: Winding() for number in script.wrtc}
+    results += [wrtc_part.result(one, windings) for part, told in told_by if part.wrtc for one in told]
+    return sorted(results, key=lambda result: result.number)
 
 
-def _cpu(server: Server) -> dict[str, float]:
-    """User and system seconds of the node and of its worker."""
+def _verdicts(metrics: str) -> dict[str, int]:
+    """Every fate of a packet that occurred."""
+    found = re.findall(r'^stentor_verdicts_total\{stage="(\w+)",verdict="(\w+)"\} ([\d.e+]+)$', metrics, re.MULTILINE)
+    drops = re.findall(r"^(stentor_socket_drops)_total\{.*\} ([\d.e+]+)$", metrics, re.MULTILINE)
+    fates = {f"{stage} {verdict}": int(float(count)) for stage, verdict, count in found}
+    return {name: count for name, count in (fates | {n: int(float(c)) for n, c in drops}).items() if count}
+
+
+def _cpu(server: Server, parts: Sequence[_Part]) -> dict[str, float]:
+    """User and system seconds of the node, of its worker and of the clients."""
     node = psutil.Process(server.pid)
     worker = next(child for child in node.children() if "sfu.worker" in " ".join(child.cmdline()))
-    return {name: sum(process.cpu_times()[:2]) for name, process in (("node", node), ("worker", worker))}
+    processes = {"node": node, "worker": worker} | {part.name: psutil.Process(part.process.pid) for part in parts}
+    return {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
+
+
+def usual_fps() -> int:
+    """A camera's rate at which forty clients do not starve each other on this machine."""
+    cores = os.cpu_count() or 1
+    return next(fps for least, fps in FPS_OF_CORES if cores >= least)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.meeting", description=__doc__.split("\n")[0])
-    parser.add_argument("--people", type=int, default=40, help="2 to 40 (default: %(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="of clients (default: %(default)s)")
-    parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.meeting",
+        description=__doc__.removeprefix("[I/O] "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--people", type=int, default=40, help="in all, 2 to 40 (default: %(default)s)")
+    parser.add_argument("--wrtc", type=int, default=4, help="of them by libwebrtc in Node (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="each with a fresh server (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=MINUTE_S, help="of a round, if longer than all speeches")
+    parser.add_argument("--fps", type=int, default=usual_fps(), help="of cameras: 5, 10 or 25 (here: %(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="of light clients (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if not 2 <= options.people <= 40:
+        parser.error("--people must be 2 to 40: a room has 40 seats")
+    if not 0 <= options.wrtc < options.people:
+        parser.error("--wrtc must leave at least one light client")
+    if options.fps not in (5, 10, 25):
+        parser.error("--fps must be 5, 10 or 25: pictures leave with every second, fifth or tenth packet of sound")
+    if options.rounds < 1 or options.processes < 1:
+        parser.error("--rounds and --processes must be at least 1")
+    return options
 
 
-async def _main(arguments: argparse.Namespace) -> int:
-    if arguments.part:
-        url, tokens, people, pages = json.loads(await asyncio.to_thread(sys.stdin.readline))
-        await _part(Part(url, {int(number): token for number, token in tokens.items()}, people, pages))
-        return 0
-    async with Server() as server:
-        results, cpu = await play(server, arguments.people, arguments.processes)
-        frames = await server.metric('stentor_verdicts_total{stage="departure",verdict="SENT"}')
-    failed = 0
-    checks = judge(results)
-    for check in checks:
-        failed += not check.holds
-        print(f"{'ok   ' if check.holds else 'FAIL '} {check.line} ({check.found})")
-    played_s = max(1.0, -(-round(arguments.people * SPEECH_S) // round(PAGE_S)) * PAGE_S)
-    shares = ", ".join(f"{name} {100 * spent / played_s:.0f} % of a core" for name, spent in cpu.items())
-    print(f"CPU while they spoke: {shares}; {frames:.0f} packets sent in all")
-    print(f"{len(checks) - failed} passed, {failed} failed")
+async def _main(options: argparse.Namespace) -> int:
+    passed = failed = 0
+    for number in range(1, options.rounds + 1):
+
+        def say(text: str, number: int = number) -> None:
+            print(f"round {number} of {options.rounds}: {text}", flush=True)
+
+        try:
+            played = await play(options.people, options.wrtc, options.processes, options.seconds, options.fps, say)
+        except (NoWrtc, TimeoutError, RuntimeError) as error:
+            print(f"FAIL  round {number} could not be played: {error or type(error).__name__}", flush=True)
+            failed += 1
+            continue
+        for check in played.checks():
+            passed += check.holds
+            failed += not check.holds
+            print(f"{'ok   ' if check.holds else 'FAIL '} {check.line} ({check.found})")
+        print(played.costs())
+        print(played.fates())
+        print(played.notes(), flush=True)
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
 

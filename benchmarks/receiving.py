@@ -1,9 +1,15 @@
-"""What a light client's slots were sent: repairs asked for, content checked, every gap counted. Pure: `now_us` in."""
+"""What a light client's slots were sent: repairs asked for, content checked, every gap counted. Pure: `now_us` in.
+
+What bears no stamp is wrong, unless somebody is there who cannot stamp, as an encoder of libwebrtc: then a slot keeps
+it (`keeps_foreign`), and foreign.py decodes it and says who it was.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+
+from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from benchmarks import packets, stamps
 from benchmarks.packets import Rtp
@@ -16,6 +22,8 @@ GIVEN_UP_US = 500_000
 JUMP_MAX = 1000
 # As the server limits them, and as Chromium does.
 PLI_EVERY_US = 300_000
+# In the place of a participant: the stretch is without stamps.
+FOREIGN = -1
 
 
 @dataclass(slots=True)
@@ -37,6 +45,17 @@ class Shown:
     first_frame: int
     last_frame: int
     frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A packet without a stamp. `number` is its extended sequence number, `stretch` the place in `Slot.shown`."""
+
+    at_us: int
+    number: int
+    timestamp: int
+    payload: bytes
+    stretch: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,8 @@ class Slot:
     layers: Counter[tuple[int, str, int]] = field(default_factory=Counter)
     latency_us: list[int] = field(default_factory=list)
     needs_key: bool = False
+    keeps_foreign: bool = False
+    foreign: list[Foreign] = field(default_factory=list)
     _missing: dict[int, _Missing] = field(default_factory=dict)
     _last_us: int = 0
     _pli_us: int = -PLI_EVERY_US
@@ -122,30 +143,46 @@ class Slot:
         self._last_us = now_us
         try:
             if self.kind == "video":
-                described, rest = stamps.read_vp8(packet.payload)
-                stamp = stamps.read(rest)
-                self._picture_is_steady(described, packet, number)
+                described, stamp = stamps.read_vp8(packet.payload)
+                self._picture_is_steady(described.frame_start, described.picture_id, packet, number)
             else:
                 stamp = stamps.read_opus(packet.payload)
                 if stamp.layer == stamps.SPEAKING:
                     self.heard.setdefault(stamp.participant, set()).add(stamp.frame)
         except stamps.NotOurs:
-            self.wrong_content += 1
+            if self.keeps_foreign:
+                self._keep(packet, number, now_us)
+            else:
+                self.wrong_content += 1
             return
         self.latency_us.append(now_us - stamp.sent_us)
         if self.kind == "video":
             self._note(stamp, described.key_frame, now_us)
 
-    def _picture_is_steady(self, described: stamps.Vp8, packet: Rtp, number: int) -> None:
+    def _keep(self, packet: Rtp, number: int, now_us: int) -> None:
+        if self.kind == "video":
+            try:
+                described, _ = VpxPayloadDescriptor.parse(packet.payload)
+            except ValueError:
+                self.wrong_content += 1
+                return
+            start = bool(described.partition_start) and described.partition_id == 0
+            self._picture_is_steady(start, described.picture_id or 0, packet, number)
+            if not self.shown or self.shown[-1].participant != FOREIGN:
+                self.shown.append(Shown(FOREIGN, "camera", 0, now_us, now_us, 0, 0, 0))
+            self.shown[-1].last_us = now_us
+        self.foreign.append(Foreign(now_us, number, packet.timestamp, packet.payload, len(self.shown) - 1))
+
+    def _picture_is_steady(self, frame_start: bool, picture_id: int, packet: Rtp, number: int) -> None:
         """Picture ids rise by one from frame to frame and timestamps never go back, across every switch."""
-        if number != self.newest or not described.frame_start:
+        if number != self.newest or not frame_start:
             return
         if self._picture >= 0:
-            step = (described.picture_id - self._picture) & 0x7FFF
+            step = (picture_id - self._picture) & 0x7FFF
             later = (packet.timestamp - self._timestamp) & 0xFFFFFFFF
             if (step != 1 and not self._missing) or later >= 1 << 31:
                 self.broken_pictures += 1
-        self._picture, self._timestamp = described.picture_id, packet.timestamp
+        self._picture, self._timestamp = picture_id, packet.timestamp
 
     def _note(self, stamp: stamps.Stamp, key_frame: bool, now_us: int) -> None:
         key = (stamp.participant, stamp.source, stamp.layer)
@@ -169,7 +206,9 @@ class Slot:
     # -- what to say to the server --
     def nacks(self, now_us: int) -> list[int]:
         """Numbers to be asked for now. Gives up what is too old; a picture then needs a key frame."""
-        due = []
+        due: list[int] = []
+        if not self._missing:  # nearly always, and fifty times a second for each slot
+            return due
         for number, one in list(self._missing.items()):
             if one.times >= NACK_TIMES or now_us - one.since_us > GIVEN_UP_US:
                 del self._missing[number]

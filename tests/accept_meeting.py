@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from playwright.async_api import Playwright, async_playwright
 
-from tests import lipsync, meeting
+from tests import forty, lipsync, meeting
 from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.clients import BrowserClient
 from tests.servers import ROOT, Server, eventually, free_port
@@ -202,6 +202,7 @@ async def main(arguments: list[str]) -> int:
                 except Exception as error:  # a browser that does not start fails its part, not the rest
                     check.judge(f"{part.__name__} could be run", False, _short(error))
             await check("the server ends by SIGTERM", lambda: _stop(server))
+    await check("the meeting of 40 holds three times in a row", forty.holds_three_times, again=True)
     for line in BY_EYE:
         print(f"BY EYE: {line}")
     print(f"{check.passed} passed, {check.failed} failed")

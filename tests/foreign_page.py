@@ -19,7 +19,7 @@ from tests.clients import HUE_TOLERANCE_DEG, SCRIPTS, TONE_TOLERANCE_HZ
 from tests.media import hue_distance, hue_of
 from tests.servers import ROOT, NotInTime, Server, eventually
 
-PACKAGE = ROOT / "build" / "npm" / "node_modules" / "whip-whep"
+PACKAGE = ROOT / "build" / "foreign" / "node_modules" / "whip-whep"
 _HTML = b"""<!doctype html><meta charset="utf-8"><title>somebody's site</title>
 <script src="painter.js"></script><script type="module" src="whip_client.js"></script>"""
 _FILES = {
