@@ -11,9 +11,7 @@ of what its slots are sent. It shares no code with the server.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -21,16 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pylibsrtp
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from benchmarks import offer, packets
 from benchmarks.impairment import Link
 from benchmarks.receiving import Slot
 from benchmarks.sending import FPS, FRAME_US, ONE_LAYER, Camera, Film, Layer, Microphone, Numbering, Sound, Stream
+from benchmarks.signalling import Signalling
 from benchmarks.transport import Transport, certificate
 
-ANSWER_WITHIN_S = 20.0
 REPORT_EVERY_US = 1_000_000
 FEEDBACK_EVERY_US = 100_000
 
@@ -52,14 +48,6 @@ class Publish:
     voice: Sound | None = None
 
 
-class Refused(Exception):
-    """The server answered with an error; `code` is its code."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
-        self.code = code
-
-
 def _now_us() -> int:
     return time.monotonic_ns() // 1000
 
@@ -67,7 +55,7 @@ def _now_us() -> int:
 class LightClient:
     """Made by `join`. `slots` by mid, `audio` and `video` in the order of the offer."""
 
-    def __init__(self, socket: ClientConnection, publish: Publish | None, chance: random.Random) -> None:
+    def __init__(self, publish: Publish | None, chance: random.Random) -> None:
         self.slots: dict[str, Slot] = {}
         self.messages: list[dict[str, Any]] = []
         self.joined: dict[str, Any] = {}
@@ -78,11 +66,9 @@ class LightClient:
         self.key_frames_asked = 0
         self.connected_ms = 0.0
         self.late_ms = 0.0  # the longest that sound left behind its time: this process was starved
-        self._socket = socket
+        self._signalling: Signalling | None = None
         self._publish = publish
         self._chance = chance
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._by_ssrc: dict[int, tuple[Slot, bool]] = {}
         self._streams: dict[int, Stream] = {}
         self._numbering = Numbering()
@@ -110,9 +96,8 @@ class LightClient:
         """Joined, answered, connected. `keeps_foreign`: packets without a stamp are no fault (receiving.py).
 
         Raises Refused, NotConnected or TimeoutError."""
-        socket = await connect(url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None)  # type: ignore[list-item]
-        client = cls(socket, publish, chance or random.Random(secrets_seed()))
-        client._tasks.append(asyncio.create_task(client._read_messages()))
+        client = cls(publish, chance or random.Random(secrets_seed()))
+        client._signalling = await Signalling.open(url, client.messages.append)
         try:
             client.joined = await client.ask("join", token=token)
             await client._connect(audio_slots, video_slots, uplink or Link(), downlink or Link())
@@ -138,17 +123,9 @@ class LightClient:
     # -- signalling --
     async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
         """A message and its answer. Raises Refused or TimeoutError."""
-        number = next(self._ids)
-        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send(json.dumps({"type": kind, "id": number, **fields}))
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                answer: dict[str, Any] = await waiting
-        finally:
-            del self._waiting[number]
-        if answer["type"] == "error":
-            raise Refused(answer["code"], answer["reason"])
-        return answer
+        if self._signalling is None:
+            raise RuntimeError("this client has not joined")
+        return await self._signalling.ask(kind, **fields)
 
     async def view(self, shown: Mapping[str, tuple[str, str] | str | None], *, max_height: int = 0) -> None:
         """What video slots shall show, by mid: (participant, source), "speaker" or None."""
@@ -163,20 +140,11 @@ class LightClient:
         """Say goodbye and let go of everything. A second call is harmless."""
         if self._transport is not None:
             self._transport.close()
-        await self._socket.close()
+        if self._signalling is not None:
+            await self._signalling.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _read_messages(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for text in self._socket:
-                message = json.loads(text)
-                waiting = self._waiting.get(message.get("request"))
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(message)
-                else:
-                    self.messages.append(message)
 
     # -- media --
     async def _connect(self, audio_slots: int, video_slots: int, uplink: Link, downlink: Link) -> None:

@@ -24,9 +24,10 @@ from typing import Any
 from playwright.async_api import async_playwright
 
 from benchmarks import panels
-from benchmarks.client import LightClient, Publish, Refused
+from benchmarks.client import LightClient, Publish
 from benchmarks.impairment import Link
 from benchmarks.sending import Layer
+from benchmarks.signalling import Refused
 from tests.chromium import chromium
 from tests.prometheus import DEPLOY, Prometheus, prometheus
 from tests.servers import Server

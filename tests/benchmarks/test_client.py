@@ -7,10 +7,11 @@ import random
 
 import pytest
 
-from benchmarks.client import LightClient, Publish, Refused
+from benchmarks.client import LightClient, Publish
 from benchmarks.impairment import Link
 from benchmarks.receiving import Slot
 from benchmarks.sending import THREE_LAYERS
+from benchmarks.signalling import Refused
 from tests.servers import Server, eventually
 
 
