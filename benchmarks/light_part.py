@@ -123,6 +123,7 @@ def main() -> None:
     url, tokens, script = json.loads(sys.stdin.readline())
     results = uvloop.run(_play(url, {int(number): token for number, token in tokens.items()}, _script(script)))
     print(json.dumps(results), flush=True)
+    sys.stdin.read()  # whoever started us still reads what we cost
 
 
 if __name__ == "__main__":

@@ -17,5 +17,6 @@ const beganMs = Number(await line()) * 1000;
 const results = await Promise.all(participants.map((participant) => participant.play(beganMs)));
 console.log("played");
 for (const participant of participants) participant.leave();
-// Written out before the end: a pipe takes such a long line in pieces.
-process.stdout.write(JSON.stringify(results) + "\n", () => process.exit(0));
+process.stdout.write(JSON.stringify(results) + "\n");
+await line(); // whoever started us still reads what we cost
+process.exit(0);
