@@ -96,7 +96,13 @@ class _Part:
     @classmethod
     async def start(cls, command: Sequence[str], name: str, told: object, *, wrtc: bool) -> _Part:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 28
+            *command,
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 28,
+            # Linux shares the cores between sessions first, so libwebrtc's many threads do not outvote the others.
+            start_new_session=True,
         )
         part = cls(process, name, wrtc)
         await part.tell(json.dumps(told))
