@@ -1,4 +1,4 @@
-"""`make accept-meeting`: every line of the first call's "Done when" that a program can check, against a fresh server.
+"""`make accept-meeting`: every line of "Done when" of the first call and of real life that a program can check.
 
 One line a check, `BY EYE:` where only a person can judge, `N passed, N failed` last; exit code 1 when any failed.
 A missing program is a failure. Options: `--no-clone` leaves out the fresh clone, which fetches packages.
@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from playwright.async_api import Playwright, async_playwright
 
-from tests import forty, lipsync, meeting
+from tests import accept_parts, forty, lipsync, meeting, mixed
 from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.clients import BrowserClient
 from tests.servers import ROOT, Server, eventually, free_port
@@ -34,6 +34,8 @@ AIORTC_HUE_DEG, AIORTC_TONE_HZ, AIORTC_SOURCE = 60.0, 900.0, 7
 BY_EYE = (
     "fresh clone: `make test` passes (run it there; about ten minutes)",
     "ARCHITECTURE.md is true (tests/test_architecture.py holds rules 1, 3, 5 and 7 in `make test`)",
+    "the figures of docs/benchmarks.md: `make bench` on a quiet machine",
+    "docs/dashboard.png: every panel shows what it says",
     "the page: open the address of `make run` in two tabs; see, hear, mute, leave; and at 360 px, by keyboard",
 )
 
@@ -201,7 +203,15 @@ async def main(arguments: list[str]) -> int:
                     await part(check, playwright, server)
                 except Exception as error:  # a browser that does not start fails its part, not the rest
                     check.judge(f"{part.__name__} could be run", False, _short(error))
+            together = functools.partial(mixed.two_chromium_and_a_firefox, server, "mixed")
+            await check("two Chromium and a Firefox see and hear each other", together, again=True)
             await check("the server ends by SIGTERM", lambda: _stop(server))
+    for numbered in accept_parts.PARTS:
+        await check(numbered.line, functools.partial(accept_parts.holds, numbered), again=True)
+    missing = ", ".join(accept_parts.figures_missing())
+    check.judge("12 figures in docs/benchmarks.md", not missing, f"rows {missing} are not there" if missing else "all")
+    picture = ROOT / "docs" / "dashboard.png"
+    check.judge("13 the dashboard's picture is in the docs", picture.exists(), picture.name)
     await check("the meeting of 40 holds three times in a row", forty.holds_three_times, again=True)
     for line in BY_EYE:
         print(f"BY EYE: {line}")

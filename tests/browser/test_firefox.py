@@ -6,14 +6,13 @@ namespace; it offers nothing of loopback there.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import pytest
 
-from tests.clients import TONE_TOLERANCE_HZ, BrowserClient, CanvasClient, async_playwright, chromium
-from tests.firefox import FAKE_TONE_HZ, firefox
-from tests.media import fake_media
+from tests.clients import TONE_TOLERANCE_HZ, CanvasClient, async_playwright, chromium
+from tests.firefox import firefox
+from tests.mixed import two_chromium_and_a_firefox
 from tests.netns import SERVER, network
 from tests.servers import Server, eventually, server_in
 
@@ -84,32 +83,4 @@ async def test_firefox_and_chromium_see_and_hear_each_other(tmp_path: Path, simu
 
 
 async def test_at_the_products_page_firefox_is_one_among_others(server: Server) -> None:
-    media = {"ada": fake_media(0, 500, source=1), "ben": fake_media(120, 700, source=2)}
-    async with async_playwright() as playwright, contextlib.AsyncExitStack() as stack:
-        pages = []
-        for name, each in media.items():
-            context = await stack.enter_async_context(chromium(playwright, media=each))
-            pages.append(await BrowserClient.at(context, server.origin, "page", name))
-        fox = await BrowserClient.at(await stack.enter_async_context(firefox()), server.origin, "page", "fox")
-        hues = [each.hue_deg for each in media.values()]
-        await fox.sees(hues, within_s=30)
-        await fox.hears([each.tone_hz for each in media.values()], within_s=30)
-        number = await fox.page.evaluate("() => window.stentor.me")
-        for page, hue, tone in zip(pages, reversed(hues), (700, 500), strict=True):
-            await page.sees([hue], within_s=30)
-            await page.hears([tone, FAKE_TONE_HZ], within_s=30)
-            await moves(page, number)
-        assert fox.problems == [], fox.problems
-        assert all(page.problems == [] for page in pages)
-
-
-async def moves(page: BrowserClient, participant: str) -> None:
-    """Firefox's fake camera shows one colour that wanders: the tile is its own and not one frozen picture."""
-    colours: set[float] = set()
-
-    async def look() -> bool:
-        tiles = [tile for tile in await page.tiles() if tile.participant == participant]
-        colours.update(round(tile.hue_deg) for tile in tiles if tile.hue_deg is not None)
-        return len(tiles) == 1 and len(colours) >= 3
-
-    await eventually(look, within_s=30, what=f"three colours of {participant} at {page.name}'s page")
+    await two_chromium_and_a_firefox(server, "page")
