@@ -102,4 +102,4 @@ def test_a_result_survives_its_way_between_processes() -> None:
 def test_a_script_has_a_page_for_every_two_seconds() -> None:
     script = Script(people=4, pages=3)
     assert script.pages_of(3) == [plan(3, page, 4, 8) for page in range(3)] == [[0, 1, 2], [2, 0, 1], [1, 2, 0]]
-    assert script.turns_s(2) == [0.25, 2.25, 4.25, 6.25]
+    assert script.turns_s(2) == [1.0, 3.0, 5.0, 7.0]
