@@ -74,6 +74,7 @@ class Worker:
             tables.Event.STUN: self._on_stun,
             tables.Event.DTLS: self._on_dtls,
             tables.Event.PATH: self._on_path,
+            tables.Event.ENCRYPTED: self._on_encrypted,
             tables.Event.PLI: self._on_key_frame_request,
             tables.Event.FIR: self._on_key_frame_request,
             tables.Event.RETIRED: self._on_retired,
@@ -283,6 +284,12 @@ class Worker:
         step = self._handshakes.receive(peer.number, path, fact.data, now)
         if step is not None:
             self._after_handshake(peer.number, step, now)
+        return []
+
+    def _on_encrypted(self, fact: Fact, now: float) -> list[channel.Event]:
+        peer = self._router.peer_at(Row(fact.row, fact.generation))
+        if peer is not None:
+            self._handshakes.confirmed(peer.number)
         return []
 
     def _after_handshake(self, peer: int, step: DtlsStep, now: float) -> None:

@@ -31,7 +31,8 @@ HANDSHAKE_BYTES_MAX = 64 * 1024
 # From the first datagram. OpenSSL repeats after 1, 3, 7 and 15 s, so this also bounds repeated flights to four;
 # longer keeps dead sessions (90 KiB each), shorter gives up on peers behind heavy loss.
 HANDSHAKE_S_MAX = 30.0
-# After the keys, the peer may repeat its last flight when ours was lost; then the SSL object (90 KiB) goes.
+# After the keys, the peer may repeat its last flight when ours was lost; then the SSL object (90 KiB) goes. It goes
+# at once when a packet comes under the new keys, so this is for who sends none.
 # Shorter strands peers that lost our last flight several times, longer costs memory for every join.
 KEPT_AFTER_KEYS_S = 10.0
 # Datagrams looked at in that time: repeated last flights and a close_notify. More is only work for nothing.
@@ -200,6 +201,11 @@ class DtlsSession:
             return self._fail(self._ssl, _reason_of(error))
         self._rearm(self._ssl, now)
         return DtlsStep(_flush(self._ssl))
+
+    def confirmed(self) -> None:
+        """A packet under the new keys came: the peer has our last flight and needs no other. Frees the SSL object."""
+        if self._keyed:
+            self._drop()
 
     def close(self) -> DtlsStep:
         """Say close_notify, if that is still possible, and free everything. A second call does nothing."""

@@ -53,6 +53,12 @@ class Handshakes:
         self._paths[peer] = path
         return self._carry_out(peer, session.receive(datagram, now))
 
+    def confirmed(self, peer: int) -> None:
+        """A packet under the new keys came from the peer."""
+        session = self._sessions.get(peer)
+        if session is not None:
+            session.confirmed()
+
     def due(self, now: float) -> list[tuple[int, DtlsStep]]:
         """Retransmissions and time-outs that are due."""
         steps = []

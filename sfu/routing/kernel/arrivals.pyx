@@ -109,6 +109,14 @@ cdef void alive(Core* core, int peer) noexcept nogil:
     core.state.peers[peer].paused_until_us = 0
 
 
+cdef void keyed(Core* core, int peer) noexcept nogil:
+    """A packet opened, so the peer has its keys and our last flight; the first one is told."""
+    alive(core, peer)
+    if not core.state.peers[peer].opened:
+        core.state.peers[peer].opened = 1
+        tell(&core.state, EVENT_ENCRYPTED, peer, 0, 0, 0)
+
+
 cdef int take_stun(Core* core, int path, int peer, int socket, void* address, int address_size,
                    uint8_t* data, int n) noexcept nogil:
     """A binding request on a known path is answered here; what is not plain goes up."""
@@ -137,7 +145,7 @@ cdef int take_rtcp(Core* core, int peer, uint8_t* data, int n) noexcept nogil:
         return ARRIVAL_STREAMS_FULL
     if n < 0:
         return ARRIVAL_SRTCP_BAD_TAG
-    alive(core, peer)
+    keyed(core, peer)
     return ARRIVAL_RTCP_READ if read_rtcp(core, peer, data, n) == 0 else ARRIVAL_RTCP_BAD
 
 
@@ -173,12 +181,9 @@ cdef int take_rtp(Core* core, int peer, uint8_t* data, int n, int64_t arrival_us
     verdict = open_stream(core, peer, stream, data, n, &header, &index, &end)
     if verdict >= 0:
         return verdict
-    alive(core, peer)
+    keyed(core, peer)
     k.peers[peer].received_packets += 1
     k.peers[peer].received_octets += n
-    if not k.peers[peer].opened:
-        k.peers[peer].opened = 1
-        tell(k, EVENT_ENCRYPTED, peer, 0, 0, 0)
     if over_limit(k, peer, stream, n):
         return ARRIVAL_OVER_LIMIT
     note_arrival(core, peer, data, &header, arrival_us)

@@ -239,6 +239,18 @@ def test_close_says_close_notify_and_the_peers_close_notify_closes() -> None:
     assert server().close() == DtlsStep(closed=True)  # before any handshake: nothing to say, nothing kept
 
 
+def test_a_packet_under_the_new_keys_frees_the_ssl_object_and_before_the_keys_it_frees_nothing() -> None:
+    session, peer = server(), PlainPeer()
+    session.confirmed()
+    run(session, peer)  # the handshake was not disturbed
+    assert peer.done and session.timeout_at is not None
+    session.confirmed()
+    assert session.timeout_at is None
+    peer.ssl.shutdown()
+    assert session.receive(peer.flush()[0], 0.0) == DtlsStep()
+    assert session.close() == DtlsStep()
+
+
 def test_no_session_is_kept_for_resumption() -> None:
     """OpenSSL's server keeps each for two hours unless told not to: a leak, since no client may resume here."""
     assert CONTEXT.ssl.get_session_cache_mode() == SSL.SESS_CACHE_OFF

@@ -70,6 +70,21 @@ def test_each_kind_of_datagram_has_its_verdict(kernel: Compiled) -> None:
     still_forwards(kernel)
 
 
+def test_the_first_packet_under_a_peers_keys_is_told_once_be_it_media_or_a_report(kernel: Compiled) -> None:
+    def told() -> list[int]:
+        return [row for kind, row, *_ in kernel.facts if kind == Event.ENCRYPTED]
+
+    good = sealed(kernel, kernel.packet(FRAME), FRAME.index)
+    after(kernel, good[:-1] + bytes([good[-1] ^ 1]))
+    assert told() == []  # whoever forges has no keys
+    report = bytes([0x80, 201, 0, 1]) + (9).to_bytes(4, "big")
+    for _ in range(2):
+        kernel.viewers[0].socket.sendto(kernel.viewers[0].srtp.seal_rtcp(report), kernel.server.getsockname())
+        kernel.send_datagram(good)
+        kernel.step()
+    assert sorted(told()) == [0, 1]
+
+
 def test_a_stranger_is_told_nothing_and_only_his_stun_is_looked_at(kernel: Compiled) -> None:
     stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     stranger.bind(("127.0.0.1", 0))
