@@ -65,7 +65,7 @@ def packet_costs(kind: Kind, rows: Sequence[str], progress: Progress) -> list[Fi
         ):  # fmt: skip
             series = large_against_small(small, large)
         what = f"CPU of a forwarded packet, 1 -> {many} against 1 -> {few}, 1200 B"
-        found.append(of_series("4", what, series, gate=ROW_4_GATE, aim=ROW_4_AIM))
+        found.append(of_series("4", what, series, gate=ROW_4_GATE, aim=ROW_4_AIM, reference=f"1 -> {few}"))
     return found
 
 

@@ -114,14 +114,12 @@ class Figure:
         return {**asdict(self), "verdict": self.verdict}
 
 
-def of_series(
-    row: str, what: str, series: Series, *, gate: float, aim: float, details: dict[str, Any] | None = None
-) -> Figure:
+def of_series(row: str, what: str, series: Series, *, gate: float, aim: float, reference: str = "raw") -> Figure:
     """A figure that is the median ratio of a series to its reference, or its refusal."""
-    told = {"samples": [asdict(sample) for sample in (*series.kept, *series.refused)], **(details or {})}
+    told = {"samples": [asdict(sample) for sample in (*series.kept, *series.refused)]}
     if not series.holds:
         return Figure(row, what, None, "x", gate, aim, moved_too_much(series), told)
-    note = f"{series.value:.3f} us, raw {series.reference:.3f} us; {len(series.refused)} samples thrown away"
+    note = f"{series.value:.3f} us, {reference} {series.reference:.3f} us; {len(series.refused)} samples thrown away"
     return Figure(row, what, series.ratio, "x", gate, aim, note, told)
 
 
