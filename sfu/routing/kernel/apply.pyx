@@ -247,7 +247,7 @@ cdef int add_slot(Core* core, CommandRow* c) noexcept nogil:
     if not k.peers[peer].live or k.peers[peer].generation != <uint32_t> c.numbers[1]:
         retired(core, COMMAND_DROP_SLOT, c.row, c.generation)
         return -1
-    # What the row sent in an earlier life is none of this one's. A row that sent nothing costs no memory: 16 KiB a slot.
+    # What the row sent in an earlier life is none of this one's. A row that sent nothing costs no memory: 8 KiB a slot.
     if s.started:
         memset(&k.sent[c.row * <int64_t> SENT_PER_SLOT], 0, SENT_PER_SLOT * sizeof(SentRow))
     memset(s, 0, sizeof(SlotRow))
