@@ -21,9 +21,10 @@ from benchmarks.sending import SPEAKING_LEVEL
 WINDOW_MS = 10.0
 # The swing of a tone at the level that its packets declare, -20 dBov.
 TONE_PEAK = round(32767 * 10 ** (-SPEAKING_LEVEL / 20) * 2**0.5)
-# A window counts as heard from this share of the swing on: at the ends of a speech that rounds to whole windows, and
-# where a jitter buffer joins two pieces the phases cancel in part. Higher, and each such joint is 5 ms lost.
-HEARD = 0.5
+# From this share of the swing on a window is whole: the codec leaves some tones 3 % of it, 30 ms of a speech.
+WHOLE = 0.9
+# A window bounds a speech from here on; fainter ones are its edges, or the end of another's misread.
+LOUD = 0.5
 # Fainter than this is the tail of a codec's window, not sound.
 FAINT = 0.05
 # As painted numbers wrap (tests/media.py).
@@ -132,20 +133,22 @@ def windows(samples: NDArray[np.float64], rate_hz: int, at_us: int, count: int) 
 def heard_ms(slots: Iterable[tuple[Sequence[Window], Sequence[Repairs]]]) -> dict[int, float]:
     """Speaker -> how long his tone was heard, over all slots.
 
+    A window counts by its share of the full swing: at the ends of a speech that is how much of it the tone filled.
     What a jitter buffer invented or put in while he was heard is taken off, and what it took out is added: it had come.
-    Its sums are asked for when a tone begins and when it ends, and those moments bound the speech.
+    Its sums are asked for before a tone begins and when it ends, and those moments bound the speech.
     """
     found: dict[int, float] = {}
     for heard, repairs in slots:
         spans: dict[int, tuple[int, int]] = {}
         for at_us, person, swing in heard:
-            found[person] = found.get(person, 0.0) + WINDOW_MS * (swing >= HEARD * TONE_PEAK)
-            first, _ = spans.get(person, (at_us, at_us))
-            spans[person] = (first, at_us)
+            found[person] = found.get(person, 0.0) + WINDOW_MS * min(1.0, swing / (WHOLE * TONE_PEAK))
+            if swing >= LOUD * TONE_PEAK:
+                first, _ = spans.get(person, (at_us, at_us))
+                spans[person] = (first, at_us)
         for person, (first_us, last_us) in spans.items():
-            began = next((one for one in repairs if one.at_us >= first_us), None)
-            if began is None:
+            if not repairs:
                 continue
+            began = next((one for one in reversed(repairs) if one.at_us <= first_us), repairs[0])
             ended = next((one for one in repairs if one.at_us >= last_us), repairs[-1])
             found[person] -= ended.invented_ms - began.invented_ms
             found[person] -= ended.stretched_ms - began.stretched_ms

@@ -101,8 +101,6 @@ class _Part:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=1 << 28,
-            # Linux shares the cores between sessions first, so libwebrtc's many threads do not outvote the others.
-            start_new_session=True,
         )
         part = cls(process, name, wrtc)
         await part.tell(json.dumps(told))
@@ -159,7 +157,7 @@ async def play(
             own = {number: tokens[number] for number in range(people - wrtc) if number % processes == index}
             told: object = [url, own, asdict(script)]
             command = (sys.executable, "-m", "benchmarks.light_part")
-            part = await _Part.start(command, f"light clients {index + 1}", told, wrtc=False)
+            part = await _Part.start(command, "light clients", told, wrtc=False)
             stack.push_async_callback(part.end)
             parts.append(part)
         say("preparing films")
@@ -204,11 +202,15 @@ def _verdicts(metrics: str) -> dict[str, int]:
 
 
 def _cpu(server: Server, parts: Sequence[_Part]) -> dict[str, float]:
-    """User and system seconds of the node, of its worker and of the clients."""
+    """User and system seconds of the node, of its worker and of all clients of a kind."""
     node = psutil.Process(server.pid)
     worker = next(child for child in node.children() if "sfu.worker" in " ".join(child.cmdline()))
-    processes = {"node": node, "worker": worker} | {part.name: psutil.Process(part.process.pid) for part in parts}
-    return {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
+    processes = [("node", node), ("worker", worker)]
+    processes += [(part.name, psutil.Process(part.process.pid)) for part in parts]
+    seconds: dict[str, float] = {}
+    for name, process in processes:
+        seconds[name] = seconds.get(name, 0.0) + sum(process.cpu_times()[:2])
+    return seconds
 
 
 def usual_fps() -> int:

@@ -297,6 +297,9 @@ class Worker:
             keys = step.keys
             material = keys.receive_key + keys.receive_salt + keys.send_key + keys.send_salt
             self._tell(*self._router.connected(peer, keys.profile, material, now))
+            # Before our last flight leaves: what the peer sends on hearing it must find the keys at work.
+            self._commands.drain()
+        self._handshakes.send(peer, step)
         if step.failed is not None:
             self._tell(channel.PeerFailed(peer=peer, code="media_failed", reason=step.failed))
 
@@ -347,6 +350,9 @@ def main() -> int:
     parser.add_argument("--channel-fd", type=int, required=True, help="inherited Unix socket that speaks sfu.channel")
     parser.add_argument("--config", required=True, help="WorkerConfig as JSON")
     arguments = parser.parse_args()
+    # Ctrl-C goes to the whole group of the terminal; the node decides when its workers end. Not a session of its own:
+    # Linux shares the cores between sessions (autogroup), and one alone waited up to 100 ms for others that were busy.
+    os.setpgid(0, 0)
     config = msgspec.json.decode(arguments.config, type=WorkerConfig)
     logs.start(config.log_level, config.log_format)
     return uvloop.run(serve(arguments.channel_fd, config))

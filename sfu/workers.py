@@ -73,8 +73,6 @@ async def launch(config: WorkerConfig) -> Launched:
             msgspec.json.encode(config).decode(),
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C goes to the whole group of the terminal; the node decides when its workers end.
-            start_new_session=True,
         )
     except OSError:
         ours.close()

@@ -14,6 +14,8 @@ const { RTCPeerConnection, nonstandard } = installed("@roamhq/wrtc");
 const WebSocket = installed("ws");
 
 const CONNECTED_WITHIN_MS = 20_000;
+/** After a speech the server lets a slot rest for 300 ms, and its jitter buffer fades out; then nothing happens to it. */
+const QUIET_MS = 700;
 /** Twice and once, as the light clients' layers. */
 const ENCODINGS = [
   { rid: "q", scaleResolutionDownBy: 2, maxBitrate: 120_000 },
@@ -181,7 +183,7 @@ export class Participant {
       return;
     }
     const heard = (this.#heard[mid] = []);
-    this.#repairs[mid] = [];
+    this.#repairs[mid] = [[nowUs(), 0, 0, 0]];
     const ear = new Ear(this.#script.tones_hz, this.#script.faint);
     let tone = -1;
     const sink = new nonstandard.RTCAudioSink(track);
@@ -189,20 +191,23 @@ export class Participant {
       const one = channelCount === 1 ? samples : samples.filter((_, at) => at % channelCount === 0);
       const found = ear.hear(one, sampleRate);
       if (found) heard.push([nowUs(), ...found]);
-      // What jitter buffers invented is asked for at both ends of a speech, so that it is charged to who spoke.
-      const now = found ? found[0] : -1;
-      if (now !== tone) void this.#ask();
-      tone = now;
+      // What the jitter buffer did is asked for at the end of a speech and, for the next one, when all is quiet again.
+      if (tone >= 0 && !found) {
+        void this.#ask(mid, track);
+        setTimeout(() => void this.#ask(mid, track), QUIET_MS);
+      }
+      tone = found ? found[0] : -1;
     };
     this.#sinks.push(sink);
   }
 
-  async #ask() {
+  /** Of one track alone: all statistics of a participant would hold up sound and pictures for 6 ms. */
+  async #ask(mid, track) {
     const atUs = nowUs();
-    for (const one of (await this.#pc.getStats()).values()) {
-      if (one.type !== "inbound-rtp" || one.kind !== "audio" || !this.#repairs[one.mid]) continue;
+    for (const one of (await this.#pc.getStats(track)).values()) {
+      if (one.type !== "inbound-rtp") continue;
       const invented = one.concealedSamples - one.silentConcealedSamples;
-      this.#repairs[one.mid].push([atUs, invented, one.insertedSamplesForDeceleration, one.removedSamplesForAcceleration]);
+      this.#repairs[mid].push([atUs, invented, one.insertedSamplesForDeceleration, one.removedSamplesForAcceleration]);
     }
   }
 

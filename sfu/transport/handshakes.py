@@ -10,7 +10,7 @@ from sfu.transport.ice import IceLite, Path
 
 
 class Handshakes:
-    """ICE and DTLS of all peers: datagrams and time in, replies out, keys to the router."""
+    """ICE and DTLS of all peers: datagrams and time in, steps out; `send` carries a step's datagrams out."""
 
     def __init__(self, context: DtlsContext, send: Callable[[Path, bytes], None]) -> None:
         self._context = context
@@ -43,7 +43,7 @@ class Handshakes:
         first = peer not in self._paths
         self._paths[peer] = path
         session = self._sessions.get(peer)
-        return self._carry_out(peer, session.start(now)) if first and session is not None else None
+        return session.start(now) if first and session is not None else None
 
     def receive(self, peer: int, path: Path, datagram: bytes, now: float) -> DtlsStep | None:
         """A DTLS datagram from a path that passed a STUN check."""
@@ -51,7 +51,7 @@ class Handshakes:
         if session is None:
             return None
         self._paths[peer] = path
-        return self._carry_out(peer, session.receive(datagram, now))
+        return session.receive(datagram, now)
 
     def confirmed(self, peer: int) -> None:
         """A packet under the new keys came from the peer."""
@@ -64,12 +64,12 @@ class Handshakes:
         steps = []
         for peer, session in list(self._sessions.items()):
             if session.timeout_at is not None and session.timeout_at <= now:
-                steps.append((peer, self._carry_out(peer, session.handle_timeout(now))))
+                steps.append((peer, session.handle_timeout(now)))
         return steps
 
-    def _carry_out(self, peer: int, step: DtlsStep) -> DtlsStep:
+    def send(self, peer: int, step: DtlsStep) -> None:
+        """The datagrams of a step, by the peer's newest path; the keys of the step must be at work before."""
         path = self._paths.get(peer)
         if path is not None:
             for datagram in step.send:
                 self._send(path, datagram)
-        return step
