@@ -40,7 +40,7 @@ COOKIE, DEV_COOKIE = "__Host-stentor", "stentor"
 CSRF_HEADER = "X-CSRF-Token"
 ACCESS_HEADER = "Stentor-Access"  # of staff: the open access to a customer's account (ACC-27)
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_PROBLEMS: tuple[int | str, ...] = (401, 403, 404, 409, 410, 413, 422, 429, 503)
+_PROBLEMS: tuple[int | str, ...] = (400, 401, 403, 404, 409, 410, 413, 422, 429, 503)
 # Two that meet at a unique key: one sees the other's row the next time round.
 _MEETINGS = 5
 
