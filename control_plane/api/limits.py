@@ -1,4 +1,4 @@
-"""How often, and how much: token buckets by address and account, and the cap on a body's size."""
+"""How often: token buckets by address and account."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import ipaddress
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.errors import TooMany
 
-# The largest that anything here is sent is a scanned order (base64 in JSON); all else is a few KiB.
-BODY_BYTES_MAX = 64 * 1024
-LARGE_BODY_BYTES_MAX = 8 * 1024 * 1024
-LARGE_BODIES = frozenset(("/api/v1/staff/accounts",))
 # A flood from many addresses must not fill the memory: the bucket longest untouched goes first.
 BUCKETS_MAX = 50_000
 
@@ -75,41 +68,3 @@ def address_key(host: str) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
         return str(ipaddress.ip_network((address, 64), strict=False).network_address)
     return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-class BodyLimit:
-    """Refuses a body that is too large, by its announced length or as it comes in."""
-
-    def __init__(self, app: ASGIApp, refuse: Any) -> None:
-        self._app, self._refuse = app, refuse
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        most = LARGE_BODY_BYTES_MAX if scope["path"] in LARGE_BODIES else BODY_BYTES_MAX
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > most:
-            await self._refuse(scope, receive, send)
-            return
-        # Read here, so that a body without a length is refused before anything of it is looked at.
-        chunks, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > most:
-                await self._refuse(scope, receive, send)
-                return
-            if not message.get("more_body", False):
-                break
-        body: Message | None = {"type": "http.request", "body": b"".join(chunks), "more_body": False}
-
-        async def replay() -> Message:
-            nonlocal body
-            whole, body = body, None
-            return whole if whole is not None else await receive()
-
-        await self._app(scope, replay, send)

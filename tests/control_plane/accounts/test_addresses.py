@@ -19,7 +19,6 @@ from control_plane.errors import Invalid
         ("jane@bücher.example", "jane@xn--bcher-kva.example"),
         ("jane@XN--BCHER-KVA.example", "jane@xn--bcher-kva.example"),
         ("jane@example。com", "jane@example.com"),  # the ideographic full stop is a dot in a domain
-        ("Jörg@example.com", "jörg@example.com"),
     ],
 )
 def test_one_address_has_one_key_however_it_is_typed(typed: str, key: str) -> None:
@@ -44,6 +43,7 @@ def test_tags_and_dots_matter_for_signing_in_and_not_for_the_free_account() -> N
         "<jane@example.com>", "jane@[127.0.0.1]", "jane@127.0.0.1", ".jane@example.com", "jane.@example.com",
         "ja..ne@example.com", "jane@-example.com", "jane@example..com", "jane@example.com.", "a" * 65 + "@example.com",
         "jane@" + "a" * 250 + ".com", "jane\u202e@example.com", "ja\x00ne@example.com", "\ud800@example.com",
+        "jörg@example.com",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(typed: str) -> None:

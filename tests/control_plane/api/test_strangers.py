@@ -11,7 +11,8 @@ import pytest
 
 from control_plane.accounts.passwords import Cost
 from control_plane.accounts.tables import accounts, people
-from control_plane.api.limits import BODY_BYTES_MAX, LIMITS, Limit, Limits, address_key
+from control_plane.api.limits import LIMITS, Limit, Limits, address_key
+from control_plane.api.middleware import BODY_BYTES_MAX
 from control_plane.errors import TooMany
 from control_plane.storage.store import Store
 from tests.control_plane import seen

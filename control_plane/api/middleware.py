@@ -1,0 +1,117 @@
+"""[I/O] Around every request: an id, HTTPS, the count of its address, the size of its body, headers of its answer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.api import doors, problems
+from control_plane.api.limits import address_key
+from control_plane.errors import TooMany
+
+# The largest that anything here is sent is a scanned order (base64 in JSON); all else is a few KiB.
+BODY_BYTES_MAX = 64 * 1024
+LARGE_BODY_BYTES_MAX = 8 * 1024 * 1024
+LARGE_BODIES = frozenset(("/api/v1/staff/accounts",))
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_SENT_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
+
+
+class BodyLimit:
+    """Refuses a body that is too large, by its announced length or as it comes in."""
+
+    def __init__(self, app: ASGIApp, refuse: Any) -> None:
+        self._app, self._refuse = app, refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = LARGE_BODY_BYTES_MAX if scope["path"] in LARGE_BODIES else BODY_BYTES_MAX
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > most:
+            await self._refuse(scope, receive, send)
+            return
+        # Read here, so that a body without a length is refused before anything of it is looked at.
+        chunks, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > most:
+                await self._refuse(scope, receive, send)
+                return
+            if not message.get("more_body", False):
+                break
+        body: Message | None = {"type": "http.request", "body": b"".join(chunks), "more_body": False}
+
+        async def replay() -> Message:
+            nonlocal body
+            whole, body = body, None
+            return whole if whole is not None else await receive()
+
+        await self._app(scope, replay, send)
+
+
+class Outermost:
+    """Gives each request an id, counts it, sends plain HTTP to HTTPS (ACC-25), sets the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, doors: doors.Doors) -> None:
+        self._app, self._doors, self._dev = app, doors, doors.settings.dev
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        sent = headers.get("x-request-id", "")
+        identity = sent if _SENT_ID.fullmatch(sent) else f"req_{secrets.token_hex(10)}"
+        scope.setdefault("state", {})["request_id"] = identity
+        host = headers.get("host", "")
+        plain_allowed = self._dev and _name(host) in _LOOPBACK
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-ID"] = identity
+                answer.setdefault("Cache-Control", "no-store")
+                answer["X-Content-Type-Options"] = "nosniff"
+                answer.setdefault("Referrer-Policy", "no-referrer")
+                if scope["scheme"] == "https":
+                    answer["Strict-Transport-Security"] = "max-age=31536000"
+            await send(message)
+
+        if scope["scheme"] != "https" and not plain_allowed:
+            await _to_https(scope, host)(scope, receive, add)
+            return
+        try:
+            self._doors.limits.take("address", address_key((scope.get("client") or ("",))[0]), self._doors.clock.now())
+        except TooMany as much:
+            refusal = problems.answer(
+                429, much.code, much.reason, request_id=identity, retry_after_s=much.retry_after_s
+            )
+            await refusal(scope, receive, add)
+            return
+        await self._app(scope, receive, add)
+
+
+def _to_https(scope: Scope, host: str) -> ASGIApp:
+    # 308 keeps the method; a browser that has sent a password in the clear learns of it by the scheme it is shown.
+    name = _name(host)
+    if not re.fullmatch(r"[A-Za-z0-9.\-]{1,253}|\[[0-9a-fA-F:]+\]", name):
+        return problems.answer(400, "host_malformed", "the Host header is none", request_id=problems.request_id(scope))
+    query = scope["query_string"].decode("latin-1")
+    target = f"https://{name}{scope['raw_path'].decode('latin-1') if scope.get('raw_path') else scope['path']}"
+    return RedirectResponse(f"{target}?{query}" if query else target, 308)
+
+
+def _name(host: str) -> str:
+    """The host without its port."""
+    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
