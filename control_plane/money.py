@@ -103,8 +103,8 @@ class Money:
 
         Raises ValueError for a weight below zero and where none is above it.
         """
-        if any(_whole(weight) < 0 for weight in weights):
-            raise ValueError("a weight below zero")
+        if any(_whole(weight) < 0 for weight in weights) or not any(weights):
+            raise ValueError("weights are not below zero, and one at least is above it")
         whole, reached, parts = sum(weights), 0, []
         for weight in weights:
             parts.append(self.step(reached, reached + weight, whole))
