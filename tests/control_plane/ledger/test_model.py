@@ -27,11 +27,9 @@ from control_plane.ledger import journal
 from control_plane.ledger.chart import Account, Line, credit, debit
 from control_plane.money import Money
 from control_plane.storage.store import Store
-from tests.control_plane.conftest import POSTGRESQL
 from tests.control_plane.ledger.postings import TABLES, balances, journal_of, post, refused
 
-# On PostgreSQL each step takes several times as long.
-RUNS, STEPS = (8, 15) if POSTGRESQL else (20, 25)
+RUNS, STEPS = 20, 25
 CURRENCIES = ("EUR", "JPY")
 NEVER_BELOW = ("customer_credit", "deferred:subscription")
 
