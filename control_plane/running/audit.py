@@ -8,7 +8,6 @@ chain is an account's (what belongs to none shares one): people of two accounts 
 from __future__ import annotations
 
 import datetime
-import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from control_plane.running import inserts
-from control_plane.running.canonical import digest, text
+from control_plane.running.canonical import digest, plain, text
 from control_plane.running.tables import audit_chain, audit_entry, audit_personal
 from control_plane.storage.columns import Instant
 
 # The chain of what belongs to no account. No account's id looks like this.
 NOBODY = "-"
-# An id, a code, an instant, a key: nothing that names a person. The @ of an address is not in it, nor is a space.
-_PLAIN = re.compile(r"[A-Za-z0-9_.:/+#-]{1,200}")
 _instant = Instant()
 
 
@@ -64,9 +61,7 @@ def record(
 ) -> None:
     """Write down what `actor` ("person:…", "staff:…", "key:…", "system:…") did. Raises ValueError when an id, a code or
     the actor could name a person: those values belong into `personal`."""
-    for word in (actor, code, *ids, *ids.values()):
-        if not _PLAIN.fullmatch(word):
-            raise ValueError("only ids and codes go into an audit row; the rest is `personal`")
+    plain(actor, code, *ids, *ids.values())
     chain = account or NOBODY
     number, previous = _end(connection, chain)
     salt = random_token(16) if personal else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
@@ -14,6 +15,7 @@ from sqlalchemy.types import TypeDecorator
 JSON = Union[None, bool, int, str, Sequence["JSON"], Mapping[str, "JSON"]]  # noqa: UP007 (it names itself)
 # A row that waits is a note, not a file.
 BYTES_MAX = 65_536
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/+#=-]{1,200}")
 
 
 def text(value: JSON) -> str:
@@ -24,6 +26,13 @@ def text(value: JSON) -> str:
     if len(spelled.encode()) > BYTES_MAX:
         raise ValueError(f"more than {BYTES_MAX} bytes of JSON")
     return spelled
+
+
+def plain(*words: str) -> None:
+    """Raises ValueError unless each is an id, a code, an instant or a key: at most 200 signs, and nothing that names a
+    person (the @ of an address is not allowed, nor is a space)."""
+    if not all(_PLAIN.fullmatch(word) for word in words):
+        raise ValueError("only ids and codes here: at most 200 of A-Z a-z 0-9 _ . : / + # = -")
 
 
 def digest(*parts: str) -> str:

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 def once(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], **unless: Any) -> bool:
     """Add a row unless one stands in its way; tells whether it was added. `unless` is ON CONFLICT's own wording."""
     added = insert(connection, table).values(**values).on_conflict_do_nothing(**unless)
-    return connection.execute(added).rowcount == 1
+    # Rows come back for what was added alone; `rowcount` means something else on each engine.
+    return connection.execute(added.returning(sa.literal(1))).one_or_none() is not None
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert:

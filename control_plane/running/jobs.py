@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from control_plane.errors import NotFound
-from control_plane.running import audit, inserts, tasks
+from control_plane.running import audit, canonical, inserts, tasks
 from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
@@ -26,6 +26,8 @@ from control_plane.running.tables import job
 
 RETRIES = Delays((10, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR))
 PARK_AFTER = 6
+# So long a job that was taken is its taker's. One that takes longer is still locked by it (`hold`).
+LEASE = datetime.timedelta(minutes=1)
 PARKED = "job_parked"
 ACTOR = "system:jobs"
 
@@ -58,7 +60,9 @@ def put(
     priority: int = 100,
 ) -> bool:
     """Have this done at `due_at` (or as soon as can be when that is past). A key that was put before, even if that job
-    was done or cancelled, changes nothing and gives False. Smaller priorities go first."""
+    was done or cancelled, changes nothing and gives False. Smaller priorities go first. Raises ValueError for a key
+    that is more than ids and codes."""
+    canonical.plain(key, kind)
     values: dict[str, Any] = {"key": key, "kind": kind, "account": account, "payload": payload or {}}
     values |= {"due_at": due_at, "try_at": due_at, "priority": priority, "state": "waiting", "attempts": 0}
     return inserts.once(connection, job, values, index_elements=["key"])
@@ -74,10 +78,10 @@ def cancel(connection: sa.Connection, key: str) -> bool:
 
 
 def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
-    """The first job that may be tried now, its attempt counted; None if there is none.
+    """The first job that may be tried now, its attempt counted; None if there is none. For LEASE nobody else gets it.
 
     The attempt is counted before the work, in a transaction of its own: a job that takes the whole process with it
-    comes to be parked as well. Two runners may be given the same one; `hold` lets one of them do it.
+    comes up again by itself, and is parked as well in the end.
     """
     first = (
         sa.select(job)
@@ -90,7 +94,7 @@ def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
         if row.attempts >= PARK_AFTER:
             _park(connection, now, _job(row), "the process ended in it")
             continue
-        connection.execute(job.update().where(job.c.id == row.id).values(attempts=row.attempts + 1))
+        connection.execute(job.update().where(job.c.id == row.id).values(attempts=row.attempts + 1, try_at=now + LEASE))
         return _job(row, row.attempts + 1)
     return None
 
@@ -115,6 +119,15 @@ def failed(connection: sa.Connection, now: datetime.datetime, taken: Job, fault:
         job.update()
         .where(job.c.id == taken.id, job.c.state == "waiting")
         .values(try_at=now + RETRIES.after(taken.attempts), error=told(fault))
+    )
+
+
+def give_back(connection: sa.Connection, now: datetime.datetime, taken: Job) -> None:
+    """It could not be tried, which is not its fault: the attempt does not count."""
+    connection.execute(
+        job.update()
+        .where(job.c.id == taken.id, job.c.state == "waiting", job.c.attempts == taken.attempts)
+        .values(attempts=taken.attempts - 1, try_at=max(now, taken.due_at))
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from control_plane.running import inserts, tasks
+from control_plane.running import canonical, inserts, tasks
 from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
@@ -76,7 +76,9 @@ def put(
     account: str | None,
     payload: Mapping[str, JSON],
 ) -> bool:
-    """Send this after the commit. A key that was put before changes nothing and gives False."""
+    """Send this after the commit. A key that was put before changes nothing and gives False. Raises ValueError for a
+    key that is more than ids and codes."""
+    canonical.plain(key)
     values = {"key": key, "kind": kind, "account": account, "payload": payload, "put_at": now, "try_at": now}
     return inserts.once(connection, outbox, values | {"state": "waiting", "attempts": 0}, index_elements=["key"])
 

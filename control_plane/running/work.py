@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from control_plane.errors import Unavailable
 from control_plane.running import jobs, outbox, webhooks
 from control_plane.running.faults import told
 from control_plane.storage.store import Store
 
+# What Store.write says when others were in its way again and again.
+BUSY = "busy"
 log = logging.getLogger(__name__)
 Step = Callable[[datetime.datetime], bool]
 NextAt = Callable[[sa.Connection], datetime.datetime | None]
@@ -59,9 +62,7 @@ class Work:
         try:
             self.store.write(lambda connection: self._do(connection, taken))
         except Exception as fault:
-            log.warning("job %s of kind %s failed: %s", taken.id, taken.kind, told(fault))
-            because = fault
-            self.store.write(lambda connection: jobs.failed(connection, now, taken, because))
+            self._not_done(taken, now, fault)
         return True
 
     def letter(self, kind: str, now: datetime.datetime) -> bool:
@@ -111,6 +112,13 @@ class Work:
             raise LookupError(f"no handler for jobs of kind {taken.kind}")
         handler(connection, taken.due_at, taken)
         jobs.done(connection, taken)
+
+    def _not_done(self, taken: jobs.Job, now: datetime.datetime, fault: Exception) -> None:
+        log.warning("job %s of kind %s failed: %s", taken.id, taken.kind, told(fault))
+        if isinstance(fault, Unavailable) and fault.code == BUSY:
+            self.store.write(lambda connection: jobs.give_back(connection, now, taken))
+        else:
+            self.store.write(lambda connection: jobs.failed(connection, now, taken, fault))
 
     def _letters(self, kind: str) -> Lane:
         return Lane(kind, lambda now: self.letter(kind, now), lambda connection: outbox.next_at(connection, kind))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import threading
 
 import pytest
 import sqlalchemy as sa
 
-from control_plane.errors import NotFound
+from control_plane.errors import NotFound, Unavailable
 from control_plane.running import audit, jobs, tasks
 from control_plane.running.tables import job
 from control_plane.running.work import Work
@@ -105,7 +104,7 @@ def test_a_poison_job_parks_its_own_account_and_nobody_else(made: Store) -> None
     work = Work(made, HANDLERS)
     now = poisoned(work, NOON + MINUTE)
     put(made, "note", "later", now, amount=5)
-    put(made, "note", "other later", now, "acc_b", amount=6)
+    put(made, "note", "other-later", now, "acc_b", amount=6)
     work_off(work, now + DAY)
     assert amounts(made) == [2, 3, 4, 6]
     (task,) = made.read(tasks.all_open)
@@ -159,12 +158,40 @@ def test_a_job_nobody_knows_is_parked_like_any_that_fails(made: Store) -> None:
 def test_a_job_that_took_the_process_with_it_so_often_is_parked(made: Store) -> None:
     put(made, "note", "deadly", NOON, amount=1)
     put(made, "note", "other", NOON + SECOND, "acc_b", amount=2)
-    for attempt in range(1, jobs.PARK_AFTER + 1):
-        taken = made.write(lambda connection: jobs.take(connection, NOON))
-        assert taken is not None and taken.attempts == attempt  # and here the process dies
-    work_off(Work(made, HANDLERS), NOON + SECOND)
+    for attempt in range(jobs.PARK_AFTER):
+        now = NOON + attempt * jobs.LEASE
+        taken = made.write(lambda connection, now=now: jobs.take(connection, now))  # type: ignore[misc]
+        assert taken is not None and (taken.key, taken.attempts) == ("deadly", attempt + 1)
+        # and here the process dies
+    work_off(Work(made, HANDLERS), NOON + HOUR)
     assert state(made, "deadly") == ("parked", jobs.PARK_AFTER)
     assert amounts(made) == [2]
+
+
+def test_a_job_that_could_not_be_tried_loses_no_attempt(made: Store) -> None:
+    def busy(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
+        if not tried:
+            tried.append(job.attempts)
+            raise Unavailable("busy", "too much at once")
+        tried.append(job.attempts)
+
+    tried: list[int] = []
+    put(made, "busy", "b", NOON)
+    assert work_off(Work(made, {"busy": busy}), NOON) == 2
+    assert (tried, state(made, "b")) == ([1, 1], ("done", 1))
+
+
+def test_a_job_that_is_taken_is_given_to_nobody_else_for_a_while(made: Store) -> None:
+    put(made, "note", "k", NOON, amount=1)
+    assert made.write(lambda connection: jobs.take(connection, NOON)) is not None
+    assert made.write(lambda connection: jobs.take(connection, NOON + jobs.LEASE - SECOND)) is None
+    assert made.write(lambda connection: jobs.take(connection, NOON + jobs.LEASE)) is not None
+
+
+def test_a_key_that_could_name_a_person_is_refused(made: Store) -> None:
+    for key in ("verify:jan@example.org", "two words", "", "x" * 201):
+        with pytest.raises(ValueError, match="only ids and codes"):
+            put(made, "note", key, NOON, amount=1)
 
 
 def test_what_is_written_down_of_a_failure_quotes_no_values(made: Store) -> None:
@@ -183,27 +210,3 @@ def test_a_job_cancelled_while_another_took_it_is_not_done(made: Store) -> None:
     assert taken is not None
     made.write(lambda connection: jobs.cancel(connection, "k"))
     assert not made.write(lambda connection: jobs.hold(connection, taken))
-
-
-def test_many_hands_on_one_database_do_each_job_once(made: Store) -> None:
-    """Rows without a key of their own: a second run would be seen."""
-    ran: list[str] = []
-
-    def counts(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
-        connection.execute(made_up.posted.insert().values(key=job.key, amount=1, place=0))
-        ran.append(job.key)
-
-    for number in range(40):
-        put(made, "counts", f"job {number}", NOON + number * SECOND, f"acc_{number % 7}")
-    threads = [threading.Thread(target=work_off, args=(Work(made, {"counts": counts}), NOON + HOUR)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    # A meeting in the dark may have been counted as an attempt that failed; it comes up again.
-    poisoned(Work(made, {"counts": counts}), NOON + HOUR)
-    states = made.read(lambda connection: connection.execute(sa.select(job.c.state)).scalars().all())
-    assert states == ["done"] * 40
-    assert len(amounts(made)) == 40
-    by_account = [key for key in dict.fromkeys(ran) if int(key.split()[1]) % 7 == 0]
-    assert by_account == sorted(by_account, key=lambda key: int(key.split()[1]))
