@@ -18,6 +18,7 @@ import pytest
 
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
+from tests.control_plane.coverage_plugin import *  # noqa: F403  # the hooks that watch `entry`
 
 POSTGRESQL = os.environ.get("STENTOR_TEST_POSTGRESQL") == "1"
 
