@@ -120,12 +120,12 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
         case ast.comprehension(ifs=ifs):
             for place in range(len(ifs)):
                 yield f"without filter {place + 1}", _without("ifs", place)
-        case ast.Constant(value=bool()):
-            yield f"{node.value} -> {not node.value}", _set_value(not node.value)
-        case ast.Constant(value=int()):
-            yield f"{node.value} -> {node.value + 1}", _set_value(node.value + 1)
-        case ast.Constant(value=str()) if node.value:
-            yield f"{node.value[:30]!r} -> other text", _set_value(f"{node.value}X")
+        case ast.Constant(value=bool() as value):
+            yield f"{value} -> {not value}", _set_value(not value)
+        case ast.Constant(value=int() as value):
+            yield f"{value} -> {value + 1}", _set_value(value + 1)
+        case ast.Constant(value=str() as value) if value:
+            yield f"{value[:30]!r} -> other text", _set_value(f"{value}X")
         case ast.Return(value=ast.expr()):
             yield "return None", _set_value(ast.Constant(None))
         case ast.Name(id=name) if name in NAMES:
