@@ -113,10 +113,10 @@ def compose(
     message["Message-ID"] = f"<{mark}@{sender.domain}>"
     # No holiday notes back, please (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = mail.language.replace("_", "-")
     message.set_content("".join(template.blocks["body"](context)).strip() + "\n")
     values = {**mail.values, "language": mail.language.replace("_", "-"), "subject": subject}
     message.add_alternative(texts.get_template(f"{mail.template}.html").render(values), subtype="html")
+    message["Content-Language"] = mail.language.replace("_", "-")
     message.set_boundary(f"part-{mark}")
     return message
 

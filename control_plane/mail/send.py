@@ -13,6 +13,8 @@ from control_plane.mail.message import Mail, Sender, compose
 from control_plane.running import outbox
 from control_plane.running.canonical import JSON
 
+# A talk over SMTP has about ten steps, each with a time-out of its own.
+LEASE_S = 120
 _CHECKED_BY = Sender("check@localhost")
 
 
@@ -30,13 +32,16 @@ def put(connection: sa.Connection, now: datetime.datetime, mail: Mail, key: str,
     return outbox.put(connection, now, kind="mail", key=key, account=account, payload=payload)
 
 
-def carrier(sender: Sender, post: Callable[[EmailMessage, outbox.Letter], None]) -> Callable[[outbox.Letter], None]:
-    """For an outbox.Deliverer of the kind "mail": `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`."""
+def deliverer(
+    sender: Sender, post: Callable[[EmailMessage, outbox.Letter], None], refused: outbox.WhenRefused = outbox.nothing
+) -> outbox.Deliverer:
+    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused` as in
+    outbox.Deliverer."""
 
     def carry(letter: outbox.Letter) -> None:
         post(compose(mail_of(letter.payload), sender, key=letter.key, at=letter.put_at), letter)
 
-    return carry
+    return outbox.Deliverer(carry, refused, LEASE_S)
 
 
 def mail_of(payload: Any) -> Mail:
