@@ -30,7 +30,8 @@ def break_in(root: Path, guard: Guard) -> str:
     if source.count(guard.text) != 1:
         raise ValueError(f"{guard.entry}: {guard.text!r} occurs {source.count(guard.text)} times in {guard.file}")
     broken = source.replace(guard.text, guard.broken)
-    compile(broken, guard.file, "exec")
+    if path.suffix == ".py":
+        compile(broken, guard.file, "exec")
     path.write_text(broken)
     return source
 

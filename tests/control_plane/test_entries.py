@@ -205,7 +205,8 @@ def test_every_guard_stands_in_the_source_once_and_its_breaking_compiles() -> No
     for guard in all_guards():
         source = Path(ROOT / guard.file).read_text()
         assert source.count(guard.text) == 1, guard
-        compile(source.replace(guard.text, guard.broken), guard.file, "exec")
+        if guard.file.endswith(".py"):
+            compile(source.replace(guard.text, guard.broken), guard.file, "exec")
         assert guard.broken != guard.text
 
 
