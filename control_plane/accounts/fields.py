@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import zoneinfo
 
 from control_plane.errors import Invalid
+from control_plane.legal.kinds import LANGUAGES, known_language
 
-# The brief's eight; its `br` is Brazilian Portuguese (PROD-20).
-LANGUAGES = ("en", "pl", "de", "ru", "es", "fr", "it", "br")
-TEXT_CHARACTERS_MAX = 2000
+# A ticket's name goes into the audit, where no name of a person may be.
+_TICKET = re.compile(r"[A-Za-z0-9#_.:/-]{1,60}")
 
 
 @functools.lru_cache(maxsize=1)
@@ -18,13 +19,23 @@ def time_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def check_time_zone(name: str) -> None:
-    """Raises Invalid with field `time_zone`."""
+def time_zone(name: str) -> str:
+    """The name of a time zone. Raises Invalid with field `time_zone`."""
     if name not in time_zones():
         raise Invalid("time_zone_unknown", "this time zone is not known", field="time_zone")
+    return name
 
 
-def check_language(code: str) -> None:
-    """Raises Invalid with field `language`."""
-    if code not in LANGUAGES:
+def language(code: str) -> str:
+    """One of ours; "br" is Brazilian Portuguese (PROD-20). Raises Invalid with field `language`."""
+    known = known_language(code)
+    if known is None:
         raise Invalid("language_unknown", f"one of {', '.join(LANGUAGES)}", field="language")
+    return known
+
+
+def ticket(name: str) -> str:
+    """The name of a support ticket. Raises Invalid with field `ticket`."""
+    if not _TICKET.fullmatch(name):
+        raise Invalid("ticket_missing", "this needs the name of the ticket that it is for", field="ticket")
+    return name

@@ -15,6 +15,8 @@ from control_plane.accounts.tables import accounts, api_keys, memberships, sessi
 from control_plane.errors import NotFound
 from control_plane.running import audit, events, jobs, outbox
 
+# C3: a limit includes its last instant; what follows comes the moment after.
+MOMENT = datetime.timedelta(microseconds=1)
 _CODES: dict[type, str] = {
     machine.Verify: "verified",
     machine.Suspend: "suspended",
@@ -100,9 +102,8 @@ def purge_due(connection: sa.Connection, due_at: datetime.datetime, setup: Setup
     """The job `accounts.purge`: a sign-up that nobody verified, or a closed account whose window is over. Run late,
     early or twice it does no more than is due."""
     now_state = state(connection, account)
-    after = due_at + datetime.timedelta(microseconds=1)  # C3: the moment after the window's last instant
-    if now_state.status == "pending" or (now_state.window_ends_at is not None and after > now_state.window_ends_at):
-        step(connection, after, setup, account, machine.Purge(), actor="job:accounts.purge")
+    if now_state.status == "pending" or (now_state.window_ends_at is not None and due_at > now_state.window_ends_at):
+        step(connection, due_at, setup, account, machine.Purge(), actor="system:accounts")
 
 
 _Effect = Callable[[sa.Connection, datetime.datetime, Setup, sa.Row[Any]], None]
@@ -137,7 +138,7 @@ def _revoke_keys(connection: sa.Connection, now: datetime.datetime, setup: Setup
 
 def _start_window(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:
     key = f"purge:{row.id}:{row.version}"
-    jobs.put(connection, kind="accounts.purge", key=key, due_at=row.window_ends_at, account=row.id)
+    jobs.put(connection, kind="accounts.purge", key=key, due_at=row.window_ends_at + MOMENT, account=row.id)
 
 
 def _cancel_window(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:

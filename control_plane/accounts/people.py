@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane.accounts import addresses
-from control_plane.accounts.fields import check_language, check_time_zone
+from control_plane.accounts import addresses, fields
 from control_plane.accounts.tables import accounts, memberships, people
 from control_plane.api.caller import Caller
 from control_plane.errors import Conflict, Invalid, NotFound
@@ -58,7 +57,7 @@ def correct_person(connection: sa.Connection, now: datetime.datetime, id_: str, 
         if name in values:
             values[name] = addresses.name(values[name], name)
     if "language" in values:
-        check_language(values["language"])
+        values["language"] = fields.language(values["language"])
     before = person(connection, id_)
     changed = {name: value for name, value in values.items() if getattr(before, name) != value}
     if not changed:
@@ -70,7 +69,7 @@ def correct_person(connection: sa.Connection, now: datetime.datetime, id_: str, 
         actor=f"person:{id_}",
         account=None,
         code="person_corrected",
-        ids={"person": id_, "fields": " ".join(sorted(changed))},
+        ids={"person": id_, "fields": "+".join(sorted(changed))},
         personal={name: str(getattr(before, name)) for name in changed},
     )
 
@@ -89,24 +88,24 @@ def correct_account(
     if not named["business_name"] and not named["tax_number"]:
         raise Invalid("business_unnamed", "a business has a name or a tax number", field="business_name")
     if "time_zone" in values:
-        check_time_zone(values["time_zone"])
+        fields.time_zone(values["time_zone"])
     if "slug" in values:
         values |= _slug(connection, caller.account, values["slug"])
     changed = {name: value for name, value in values.items() if getattr(before, name) != value}
     if not changed:
         return
     connection.execute(accounts.update().where(accounts.c.id == caller.account).values(**changed))
-    fields = " ".join(sorted(set(changed) - {"slug_skeleton"}))
+    named_fields = "+".join(sorted(set(changed) - {"slug_skeleton"}))
     audit.record(
         connection,
         now,
         actor=caller.actor,
         account=caller.account,
         code="account_corrected",
-        ids={"fields": fields},
+        ids={"fields": named_fields},
         personal={name: str(getattr(before, name)) for name in changed},
     )
-    events.emit(connection, now, account=caller.account, kind="account.corrected", payload={"fields": fields})
+    events.emit(connection, now, account=caller.account, kind="account.corrected", payload={"fields": named_fields})
 
 
 def bounced(connection: sa.Connection, now: datetime.datetime, email: str) -> None:

@@ -9,32 +9,33 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import sqlalchemy as sa
 
 from control_plane.accounts import account as machine
-from control_plane.accounts import addresses, fingerprints, lifecycle, mailed
-from control_plane.accounts.fields import check_language, check_time_zone
+from control_plane.accounts import addresses, fields, fingerprints, lifecycle, mailed
 from control_plane.accounts.setup import FREE, Setup
-from control_plane.accounts.tables import accounts, declarations, memberships, people
+from control_plane.accounts.tables import accounts, declarations, identity_links, memberships, people
 from control_plane.accounts.tokens import new_id
 from control_plane.errors import Conflict, Invalid
 from control_plane.legal import acceptance, texts
+from control_plane.legal.kinds import Kind, Means
 from control_plane.mail import send
 from control_plane.mail.message import Mail
 from control_plane.running import audit, jobs
 
 # What is declared, and in which wording (a new wording gets a new version; the old one stays with who said it).
 DECLARATIONS: Mapping[str, str] = {"business": "1", "adult": "1"}
-TEXTS = ("terms", "privacy")
+# Their parts are accepted with them (LEG-07).
+TEXTS: tuple[Kind, ...] = ("terms", "privacy")
 Outcome = Literal["pending", "known", "refused", "free_used"]
 
 
 @dataclass(frozen=True)
 class Form:
     """What somebody fills in. Mandatory: e-mail, a business name or a tax number, both declarations, and the versions
-    of the texts he was shown. `means` is how ("web", "api", "oidc", "offline", "partner")."""
+    of the texts he was shown. `means` is one of control_plane.legal.kinds.Means."""
 
     email: str
     business: bool = False
@@ -52,7 +53,7 @@ class Form:
     currency: str = "USD"
     commercial_mail: bool = False  # opt-in, and never needed (ACC-16)
     through: str = ""  # the partner who brings him (ACC-13)
-    means: str = "web"
+    means: str = "sign_up"
     address_hash: str = ""  # of the network address, for the acceptance record
 
 
@@ -98,12 +99,12 @@ def checked(connection: sa.Connection, now: datetime.datetime, setup: Setup, for
         if form.accepted[kind] != texts.in_force(connection, kind, form.language, now).version:
             raise Conflict("text_changed", "a newer version of the text is in force: read it first", field="accepted")
     setup.plan_for_sale(form.plan, form.currency)
-    check_time_zone(form.time_zone)
-    check_language(form.language)
     return replace(
         form,
         email=addresses.email(form.email),
         tax_number=number,
+        time_zone=fields.time_zone(form.time_zone),
+        language=fields.language(form.language),
         business_name=business_name,
         first_name=addresses.name(form.first_name, "first_name"),
         last_name=addresses.name(form.last_name, "last_name"),
@@ -157,8 +158,7 @@ def begin(
     )
     _declare(connection, now, form, account, person)
     lifecycle.carry_out(connection, now, setup, account, effects, actor=actor, code="signed_up")
-    # The moment after: the last instant of the two weeks still opens the account.
-    due = now + machine.PENDING_LASTS
+    due = now + machine.PENDING_LASTS + lifecycle.MOMENT
     jobs.put(connection, kind="accounts.purge", key=f"purge:{account}:pending", due_at=due, account=account)
     return account, person
 
@@ -185,6 +185,7 @@ def _begin_again(
         .values(contested=True, password_hash=password_hash, **_person_values(form))
     )
     connection.execute(declarations.delete().where(declarations.c.account == account))
+    connection.execute(identity_links.delete().where(identity_links.c.person == person))
     _declare(connection, now, form, account, person)
     audit.record(connection, now, actor="visitor", account=account, code="signed_up_again", ids={"person": person})
     mailed.send_token(connection, now, setup, "verify", person, account)
@@ -227,6 +228,15 @@ def open_account(
     return Verified(account, person, one.contested)
 
 
+def open_pending(connection: sa.Connection, now: datetime.datetime, setup: Setup, person: str) -> Verified:
+    """Open the pending account of a person whose address somebody trustworthy has verified; the mailed link dies."""
+    account = connection.scalar(
+        sa.select(memberships.c.account).where(memberships.c.person == person, memberships.c.role == "owner")
+    )
+    mailed.cancel(connection, now, "verify", person)
+    return open_account(connection, now, setup, str(account), person)
+
+
 def resend(connection: sa.Connection, now: datetime.datetime, setup: Setup, email: str) -> None:
     """Mail the verification again where there is one to be made; nobody is told whether. Raises Invalid."""
     row = connection.execute(
@@ -258,7 +268,8 @@ def _declare(connection: sa.Connection, now: datetime.datetime, form: Form, acco
         now,
         person=person,
         texts=TEXTS,
-        means=form.means,
+        means=cast(Means, form.means),
+        shown=form.accepted,
         language=form.language,
         address_hash=form.address_hash,
         account=account,

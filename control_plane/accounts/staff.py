@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane.accounts import addresses, lifecycle, mailed, sign_up
+from control_plane.accounts import addresses, fields, lifecycle, mailed, sign_up
 from control_plane.accounts.setup import Setup
 from control_plane.accounts.tables import accounts, memberships, offline_orders, people, staff, staff_accesses
 from control_plane.accounts.tokens import new_id
@@ -44,8 +44,7 @@ def open_access(
 ) -> str:
     """Let a member of the staff into an account for a ticket, for ACCESS_LASTS_MAX at most; the owner gets a mail and
     sees it in his account. Returns the access's id. Raises NotFound, Invalid."""
-    if not ticket.strip():
-        raise Invalid("ticket_missing", "access needs the ticket that it is for", field="ticket")
+    fields.ticket(ticket)
     if not datetime.timedelta() < lasts <= ACCESS_LASTS_MAX:
         raise Invalid("too_long", f"at most {ACCESS_LASTS_MAX}", field="minutes")
     owner = lifecycle.owner(connection, account)
@@ -144,7 +143,7 @@ def sign_up_offline(
     it, and its owner gets a mail to verify his address and one to set a password. Raises Conflict, Invalid."""
     if not order.document:
         raise Invalid("document_missing", "the signed order is stored with the account", field="document")
-    form = replace(sign_up.checked(connection, now, setup, form), means="offline")
+    form = replace(sign_up.checked(connection, now, setup, form), means="document")
     known = sa.select(sa.exists().where(people.c.email_key == addresses.sign_in_key(form.email)))
     if connection.scalar(known):
         raise Conflict("email_taken", "a person with this address is there already", field="email")
@@ -177,8 +176,7 @@ def hand_over(
 ) -> None:
     """Make a member the owner, the old owner a member without rights; by staff for a ticket alone (ACC-26).
     Raises NotFound, Invalid."""
-    if not ticket.strip():
-        raise Invalid("ticket_missing", "a change of owner needs the ticket that it is for", field="ticket")
+    fields.ticket(ticket)
     before = lifecycle.owner(connection, account)
     member = sa.and_(memberships.c.account == account, memberships.c.person == person)
     if person == before or not connection.scalar(sa.select(sa.exists().where(member))):

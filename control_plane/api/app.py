@@ -14,10 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.accounts.passwords import Passwords
 from control_plane.accounts.pool import HashingPool
+from control_plane.accounts.profile import PublicEvents, no_events
 from control_plane.api import accounts, doors, problems
-from control_plane.api.limits import BodyLimit
+from control_plane.api.limits import BodyLimit, address_key
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
+from control_plane.errors import TooMany
 from control_plane.storage.store import Store
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
@@ -26,7 +28,14 @@ _SENT_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 Area = Callable[["doors.Doors"], APIRouter]
 
 
-def application(store: Store, clock: Clock, settings: Settings, *, areas: Sequence[Area] = ()) -> FastAPI:
+def application(
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    *,
+    areas: Sequence[Area] = (),
+    public_events: PublicEvents = no_events,
+) -> FastAPI:
     """The API over a store whose schema is the newest. `areas` are routers of other areas, made by their function of
     the doors. Raises RuntimeError where a route declares no need."""
     door = doors.Doors(store, clock, settings)
@@ -47,24 +56,24 @@ def application(store: Store, clock: Clock, settings: Settings, *, areas: Sequen
         openapi_url="/api/v1/openapi.json",
         redirect_slashes=False,
     )
-    app.state.doors, app.state.hashing = door, hashing
+    app.state.doors, app.state.hashing, app.state.store, app.state.clock = door, hashing, store, clock
     problems.install(app)
-    routers = [make(door, hashing) for make in accounts.ROUTERS]
-    routers += [make(door) for make in areas]
+    routers = accounts.routers(door, hashing, public_events)
+    routers += [door.adopt(make(door)) for make in areas]
     for router in routers:
         # As they are, not by include_router: `doors.check` and the OpenAPI see the very routes that are served.
         app.router.routes.extend(router.routes)
     doors.check(app)
     app.add_middleware(BodyLimit, refuse=problems.too_large)
-    app.add_middleware(Outermost, dev=settings.dev)
+    app.add_middleware(Outermost, doors=door)
     return app
 
 
 class Outermost:
-    """Gives each request an id, sends plain HTTP to HTTPS (ACC-25), and sets the headers that every answer has."""
+    """Gives each request an id, counts it, sends plain HTTP to HTTPS (ACC-25), sets the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, dev: bool) -> None:
-        self._app, self._dev = app, dev
+    def __init__(self, app: ASGIApp, doors: doors.Doors) -> None:
+        self._app, self._doors, self._dev = app, doors, doors.settings.dev
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,6 +99,14 @@ class Outermost:
 
         if scope["scheme"] != "https" and not plain_allowed:
             await _to_https(scope, host)(scope, receive, add)
+            return
+        try:
+            self._doors.limits.take("address", address_key((scope.get("client") or ("",))[0]), self._doors.clock.now())
+        except TooMany as much:
+            refusal = problems.answer(
+                429, much.code, much.reason, request_id=identity, retry_after_s=much.retry_after_s
+            )
+            await refusal(scope, receive, add)
             return
         await self._app(scope, receive, add)
 

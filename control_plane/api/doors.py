@@ -8,6 +8,7 @@ and only then lets the route run. What is not declared is not served.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -88,11 +89,18 @@ class Doors:
             responses={status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in _PROBLEMS},
         )
 
+    def adopt(self, router: APIRouter) -> APIRouter:
+        """A router that was made elsewhere and is for everybody; a route in it that declares more is refused by
+        `check`, because it has no door."""
+        for route in router.routes:
+            if isinstance(route, APIRoute) and not hasattr(route.endpoint, "need"):
+                route.endpoint.need = "public"  # type: ignore[attr-defined]
+        return router
+
     def admit(self, request: Request) -> None:
         """Find the caller and hold him against the route's need. Raises Unauthorized, Forbidden, TooMany."""
         now = self.clock.now()
         address = address_key(request.client.host if request.client else "")
-        self.limits.take("address", address, now)
         wanted: Need = request.scope["route"].endpoint.need
         authorization = request.headers.get("authorization", "")
         cookie = request.cookies.get(self.cookie, "")
@@ -138,7 +146,7 @@ class Doors:
         if not access:
             return Caller(f"staff:{caller.person}", caller.account, caller.person, "staff", caller.rights)
         now, route = self.clock.now(), request.scope["route"]
-        what = f"{request.method} {route.path}"
+        what = f"{request.method}:{re.sub('[{}]', '', route.path)}"
         return self.store.write(lambda connection: staff.enter(connection, now, caller.person, access, what))
 
     def write(self, use_case: Callable[[sa.Connection], T]) -> T:
@@ -165,9 +173,8 @@ class Doors:
         key = request.headers.get("idempotency-key")
         if key is None:
             return _response(answer(self.write(use_case)))
-        who = visit.address if visit.caller.actor == "visitor" else visit.caller.actor
         said = b"\n".join((request.method.encode(), request.url.path.encode(), body))
-        attempt = idempotency.Attempt(who, key, said)
+        attempt = idempotency.Attempt(visit.caller.actor, key, said)
 
         def once(connection: sa.Connection) -> idempotency.Answer:
             now = self.clock.now()
@@ -222,7 +229,9 @@ def check(app: FastAPI) -> None:
         declared = getattr(route.endpoint, "need", None)
         if declared not in NEEDS:
             raise RuntimeError(f"{route.path} declares no need: write @need(...) at {route.endpoint.__qualname__}")
-        if not any(getattr(one.dependency, "__func__", None) is Doors.admit for one in route.dependencies):
+        if declared != "public" and not any(
+            getattr(one.dependency, "__func__", None) is Doors.admit for one in route.dependencies
+        ):
             raise RuntimeError(f"{route.path} has no door: make its router by Doors.router")
 
 

@@ -36,7 +36,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request under a key. `actor` keeps callers apart; of strangers it is the network address."""
+    """One request under a key. `actor` keeps callers apart; strangers share one, and are kept apart by
+    keys that nobody can guess: a telephone that tries again may have another network address by then."""
 
     actor: str
     key: str

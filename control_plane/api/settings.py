@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from control_plane.accounts.identities import Provider
 from control_plane.accounts.passwords import Cost
 from control_plane.accounts.pool import QUEUE_MAX
 from control_plane.accounts.setup import Setup
 from control_plane.api.limits import LIMITS, Limit
-
-
-@dataclass(frozen=True)
-class Provider:
-    """An identity provider (OpenID Connect) that people may sign in with. `issuer` is its https address."""
-
-    name: str
-    issuer: str
-    client_id: str
-    client_secret: str
-    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ class World:
 @contextmanager
 def world(store: Store, make: Callable[..., FastAPI] = application, **changes: Any) -> Iterator[World]:
     clock = TestClock(START)
+    seen.publish_texts(store, START)
     app = make(store, clock, settings(**changes))
     yield World(store, clock, app)
     app.state.hashing.pool.close()

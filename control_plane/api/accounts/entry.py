@@ -39,6 +39,7 @@ class SignUp(Body):
     plan: Word = ""
     currency: Word = "USD"
     commercial_mail: bool = False
+    partner: Word = Field(default="", description="through whom the trial is made (ACC-13)")
 
 
 class Mailed(Body):
@@ -98,8 +99,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         limit("sign_up_address", visit.address)
         key = addresses.sign_in_key(body.email)
         limit("mail_account", key)
-        fields = body.model_dump(exclude={"password"})
-        form = sign_up.Form(**fields, address_hash=address_hash(visit.address))
+        form = form_of(body, visit.address, {"password"})
         password_hash = await hashing.make(body.password)
         raw = await request.body()
         return await run_in_threadpool(
@@ -198,6 +198,13 @@ def with_cookie(doors: Doors, signed_in: SignedIn, response: Response | None = N
         samesite="lax",  # a link in a mail must find him signed in; what changes something needs the CSRF token
     )
     return response
+
+
+def form_of(body: SignUp, address: str, without: set[str]) -> sign_up.Form:
+    """The service's form out of a request's body."""
+    fields = body.model_dump(exclude={*without, "partner"})
+    means = "partner" if body.partner else "sign_up"
+    return sign_up.Form(**fields, through=body.partner, means=means, address_hash=address_hash(address))
 
 
 def address_hash(address: str) -> str:
