@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import time
@@ -28,6 +29,7 @@ from sfu.interfaces import local_addresses
 from sfu.node import Node
 from sfu.signalling import messages
 from sfu.signalling.http import application
+from sfu.uplink import Uplink
 from sfu.workers import Launch, launch
 
 log = logging.getLogger("stentor")
@@ -165,6 +167,16 @@ def _own_names() -> list[str]:
     return [name, f"{name}.local"] if name and name.isascii() and name != "localhost" else []
 
 
+def _uplink(config: Config) -> Uplink | None:
+    """None without a control plane. Raises StartError."""
+    if not config.uplink.url:
+        return None
+    try:
+        return Uplink(config.uplink)
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(f"uplink.file cannot be used: {error}") from error
+
+
 class Served:
     """A running server: for `stentor serve` and for tests."""
 
@@ -172,7 +184,9 @@ class Served:
         self._config = config
         self._key = token_key(config)
         page = page_directory(config)
-        self.node = Node(config, self._key, launcher=launcher)
+        self._uplink = _uplink(config)
+        renews = (lambda: True) if self._uplink is None else self._uplink.reaches
+        self.node = Node(config, self._key, launcher=launcher, renews=renews)
         self.application = app = application(
             config, self.node, dev_token=self.dev_token if config.dev and self._key.can_sign else None, page=page
         )
@@ -215,6 +229,8 @@ class Served:
         """Listen and start the workers. Raises StartError."""
         bound = listen(self._config)
         self.port = bound[0].getsockname()[1]
+        if self._uplink is not None:
+            await self._uplink.start(self.node)
         await self.node.start()
         self._task = asyncio.ensure_future(self._http.serve(sockets=bound))
 
@@ -222,6 +238,8 @@ class Served:
         """Tell clients, end workers, close the port. Takes at most five seconds."""
         await self.node.stop()
         self._http.should_exit = True
+        if self._uplink is not None:
+            await self._uplink.stop()
         if self._task is not None:
             await self._task
 

@@ -42,6 +42,7 @@ SIDES = {
     "sfu.workers": "node",
     "sfu.doctor": "node",
     "sfu.draws": "node",
+    "sfu.gate": "node",
     "sfu.machine": "node",
     "sfu.usage": "node",
     "sfu.uplink": "node",

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import sysconfig
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.assertion import util as rewritten
 
 from tests.control_plane import entries
 
 __all__ = [
-    "pytest_assertion_pass",
     "pytest_collectreport",
     "pytest_runtest_logreport",
     "pytest_runtest_makereport",
@@ -27,6 +29,7 @@ __all__ = [
     "pytest_sessionfinish",
 ]
 
+_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
 _proved: dict[str, set[str]] = {}
 _failed: set[str] = set()
 _broken: set[str] = set()
@@ -49,14 +52,26 @@ def _count_raises() -> None:
 _count_raises()
 
 
+def _held(lineno: int, orig: str, expl: str) -> None:
+    """Called by a rewritten `assert` that held. Packages that are plugins of pytest are rewritten too, and say nothing
+    about the product."""
+    file = sys._getframe(2).f_code.co_filename  # above it pytest's own call
+    if not file.startswith(_LIBRARIES) and entries.says_something(orig):
+        entries.asserted()
+
+
+def _listen(on: bool) -> None:
+    # The public hook `pytest_assertion_pass` is on for whole tests, and then every assert of Hypothesis is written out
+    # in words: some tests take two hundred times as long. It stands on this variable; test_entries fails if it moves.
+    rewritten._assertion_pass = _held if on else None
+
+
+entries.listen = _listen
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     entries.begin(item.nodeid.partition("[")[0])
-
-
-def pytest_assertion_pass(item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
-    if entries.says_something(orig):
-        entries.asserted()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,11 +2,12 @@
 
 An entry is one item, counted from 1, of a rule's `try` list. It counts when its test passed and at least one assertion
 of its own ran inside the block. An assertion is
-- an `assert` that held, as pytest's rewriting tells it (`pytest_assertion_pass`), in the block or in a function that it
-  calls; `assert True` and the like, which name nothing, do not count,
+- an `assert` of ours (not of a library) that held, as pytest's rewriting tells it, in the block or in a function that
+  it calls; `assert True` and the like, which name nothing, do not count,
 - a `pytest.raises` that got its exception.
 Of nested blocks only the innermost is given an assertion. A block that ends without one fails its test, as do an
-unknown entry, and a fourth entry in one test function (all its parameters together). The hooks are in coverage_plugin.
+unknown entry, and a fourth entry in one test function (all its parameters together). Draw from Hypothesis before the
+block: inside, its own asserts are slow, though they do not count. The hooks are in coverage_plugin.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ast
 import contextlib
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,10 +63,12 @@ class Run:
 
     test: str  # its node id without parameters
     names: set[str]  # of all runs of this function
-    open: list[str] = field(default_factory=list)
-    asserted: list[int] = field(default_factory=list)  # assertions of each open block
+    asserted: list[int] = field(default_factory=list)  # assertions of each open block, the innermost last
     proved: set[str] = field(default_factory=set)
 
+
+# Told when the first block opens and when the last one closes: listening to all assertions is slow.
+listen: Callable[[bool], None] = lambda on: None  # noqa: E731
 
 _run: Run | None = None
 _names: dict[str, set[str]] = {}
@@ -108,13 +111,13 @@ def entry(name: str) -> Iterator[None]:
     run.names.add(name)
     if len(run.names) > ENTRIES_A_TEST:
         raise EntryError(f"{run.test} names more than {ENTRIES_A_TEST} entries: {', '.join(sorted(run.names))}")
-    run.open.append(name)
     run.asserted.append(0)
+    listen(True)
     try:
         yield
     finally:
-        run.open.pop()
         count = run.asserted.pop()
+        listen(bool(run.asserted))
     if count == 0:
         raise EntryError(
             f"no assertion of its own ran inside entry({name!r}) (if there is one: bytecode from before "

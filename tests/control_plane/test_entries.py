@@ -20,6 +20,8 @@ ROOT = rule_coverage.ROOT
 # A folder of tests as somebody might write them. The names say how each must end.
 STORIES = """
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.control_plane.entries import entry
 
@@ -67,6 +69,19 @@ def test_fails_with_an_assertion_that_names_nothing():
 def test_fails_when_another_block_has_the_assertion():
     with entry("ACC-02.3"), entry("ACC-02.4"):
         assert one == 1
+
+
+@settings(max_examples=2, phases=[Phase.generate], deadline=None)
+@given(st.data())
+def test_fails_when_only_a_library_asserts(data):
+    with entry("ACC-09.1"):
+        data.draw(st.lists(st.integers()))
+
+
+@given(st.integers())
+def test_passes_with_many_examples(number):
+    with entry("ACC-09.2"):
+        assert number == number
 
 
 def test_fails_after_its_block():
@@ -132,7 +147,7 @@ def test_an_entry_counts_by_an_assertion_of_its_own_in_a_test_that_passed(
     # ACC-05: of four parameters of one function the first three are good, the fourth fails and counts nothing.
     assert list(outcome["proved"]) == [
         *("ACC-01.1", "ACC-01.2", "ACC-01.3"),
-        *("ACC-05.1", "ACC-05.2", "ACC-05.3", "ACC-06.1", "ACC-06.2"),
+        *("ACC-05.1", "ACC-05.2", "ACC-05.3", "ACC-06.1", "ACC-06.2", "ACC-09.2"),
     ]
     assert outcome["proved"]["ACC-06.1"] == ["test_stories.py::test_passes_once_and_fails_once[1]"]
 

@@ -57,19 +57,20 @@ def test_the_tables_are_those_that_the_code_believes_in(store: Store) -> None:
     assert store.read(compare) == []
 
 
-def test_constraints_are_called_the_same_in_code_and_database(store: Store) -> None:
-    """Errors are told by these names."""
+def test_constraints_are_the_same_in_code_and_database(store: Store) -> None:
+    """Errors are told by their names. PostgreSQL tells conditions in its own words; there only the names count."""
 
     def check(connection: sa.Connection) -> None:
         found = sa.inspect(connection)
         for name in TABLES:
-            table = metadata.tables[name]
-            told = {
-                str(one.name)
-                for one in table.constraints
-                if isinstance(one, sa.CheckConstraint) and not (POSTGRESQL and "whole" in str(one.name))
-            }
-            assert {one["name"] for one in found.get_check_constraints(name)} == {f"ck_{name}_{one}" for one in told}
+            checks = [one for one in metadata.tables[name].constraints if isinstance(one, sa.CheckConstraint)]
+            told = {f"ck_{name}_{one.name}": str(one.sqltext) for one in checks}
+            made = {str(one["name"]): one["sqltext"] for one in found.get_check_constraints(name)}
+            if POSTGRESQL:
+                told.pop("ck_journal_line_amount_whole", None)
+                assert set(made) == set(told)
+            else:
+                assert made == told
             assert found.get_pk_constraint(name)["name"] == f"pk_{name}"
 
     store.read(check)

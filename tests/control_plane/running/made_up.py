@@ -49,7 +49,7 @@ def rent(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> Non
     left = job.payload["left"]
     if left:
         again = at + 30 * DAY
-        key = f"{job.key.split('.')[0]}.{again.date().isoformat()}"
+        key = f"{job.key.split(':')[0]}:{again.date().isoformat()}"
         jobs.put(connection, kind="rent", key=key, due_at=again, account=job.account, payload={"left": left - 1})
 
 
@@ -88,7 +88,7 @@ def flaky(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> No
 def revoke(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
     """Cancels another one."""
     post(connection, at, job.key, 0)
-    jobs.cancel(connection, job.payload["key"])
+    jobs.cancel(connection, job.payload["target"])
 
 
 HANDLERS: Mapping[str, jobs.Handler] = {
