@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
-from control_plane.api.doors import need
-from control_plane.legal import texts
+from control_plane.api.doors import Here, form, need
+from control_plane.errors import ControlPlaneError
+from control_plane.legal import feedback, texts
 from control_plane.legal.kinds import ON_THE_PAGE
+from control_plane.pages.forms import Form, errors_of, typed
 from control_plane.pages.shell import Pages, see
 
 # A published text never changes; the frame around it does, and depends on who looks.
@@ -35,6 +37,29 @@ def router(pages: Pages) -> APIRouter:
             return {"current": current, "versions": versions}
 
         return pages.show(request, "legal.html", now=now, **doors.store.read(ask))
+
+    @routes.get("/legal/feedback")
+    @need("public")
+    def feedback_page(request: Request) -> Response:
+        """The form, which says what becomes of feedback (LEG-09)."""
+        return pages.show(request, "feedback.html", most=feedback.CHARACTERS_MAX)
+
+    @routes.post("/legal/feedback")
+    @need("public")
+    def send_feedback(request: Request, visit: Here) -> Response:
+        """Without a name, unless who is signed in wants to sign it."""
+        sent = form(request)
+        person = visit.caller.person if sent.one("signed") == "yes" and visit.caller.person else None
+        try:
+            doors.write(
+                lambda connection: feedback.send(
+                    connection, doors.clock.now(), text=sent.one("text"), person=person
+                )
+            )
+        except ControlPlaneError as wrong:
+            shown = Form(typed(sent), errors_of(wrong, "text"))
+            return pages.show(request, "feedback.html", form=shown, most=feedback.CHARACTERS_MAX)
+        return see("/legal/feedback?done=feedback")
 
     @routes.get("/legal/{kind}")
     @need("public")

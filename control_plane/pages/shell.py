@@ -10,7 +10,7 @@ import functools
 import hashlib
 import urllib.parse
 import zoneinfo
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,13 @@ def environment(language: str) -> jinja2.Environment:
         rights=words.RIGHTS,
         reasons=words.REASONS,
         statuses=words.STATUSES,
+        kinds=words.KINDS,
+        roles=words.ROLES,
+        states=words.STATES,
         blank=Form(),
     )
+    for name, table in (("kind_words", words.KINDS), ("role_words", words.ROLES), ("reason_words", words.REASONS)):
+        made.globals[name] = [(code, words.say(language, sentence)) for code, sentence in table.items()]
     made.filters["day"] = functools.partial(_day, language)
     made.filters["instant"] = functools.partial(_instant, language)
     made.filters["say"] = functools.partial(words.say, language)
@@ -96,11 +101,9 @@ def environment(language: str) -> jinja2.Environment:
 
 @dataclass(frozen=True)
 class Pages:
-    """Answers with pages. `media`: the origin of the media server's page, which joining leads to."""
+    """Answers with pages."""
 
     doors: Doors
-    media: str = ""
-    menu: dict[str, bool] = field(default_factory=dict)
 
     def language(self, connection: HTTPConnection) -> str:
         """Of this visitor."""

@@ -61,6 +61,28 @@ ERRORS = {
     "access_over": N_("This visit is over. Open the account again for the ticket."),
     "busy": N_("Too many people are signing in at this moment. Try again in a few seconds."),
     "idempotency_key_reused": N_("This form was sent before. Open it anew to send another one."),
+    "website_malformed": N_("An address of a page begins with https:// or http://."),
+    "query_malformed": N_("Search for 2 to 100 letters."),
+    "event_id_malformed": N_("The number of a room has digits only, such as 123 456 789."),
+    "event_id_length": N_("The number of a room has exactly nine digits. Please check it."),
+    "event_id_zero": N_("The number of a room never begins with 0. Please check it."),
+    "event_not_found": N_(
+        "With this number you can join no room. Check it, or ask whoever invited you; some rooms need a link."
+    ),
+    "event_cancelled": N_("This room was cancelled."),
+    "event_ended": N_("This room is over."),
+    "event_over": N_("This room is over."),
+    "name_malformed": N_("Say what others shall call you, in 1 to 60 characters."),
+    "may_not_host": N_("This account cannot hold rooms at the moment."),
+    "plan_kind": N_("Your plan does not include rooms of this kind."),
+    "kind_fixed": N_("A meeting stays a meeting. Make another room."),
+    "events_max": N_("There are too many rooms already. Cancel some first."),
+    "title_malformed": N_("Give the room a title of 1 to 200 characters."),
+    "seats_malformed": N_("Choose a number of 1 to 10,000."),
+    "label_malformed": N_("A note has 100 characters at most."),
+    "time_malformed": N_("This is not a date with a time."),
+    "time_skipped": N_("On this day the clocks go forward and skip this time."),
+    "bad_feedback": N_("Feedback is plain text of 1 to 4,000 characters."),
     "too_often": N_("That was too often. Wait a little and try again."),
 }
 DONE = {
@@ -83,6 +105,10 @@ DONE = {
     "banned": N_("Refused from now on."),
     "ban-lifted": N_("No longer refused."),
     "visit-ended": N_("The visit is over."),
+    "room-made": N_("The room is there. Send its number or a link to the people whom you invite."),
+    "room-cancelled": N_("The room is cancelled. Its number lets nobody in any more."),
+    "room-ended": N_("The room is over. Everybody was put out."),
+    "link-revoked": N_("The link opens nothing any more. Who is in stays in."),
     "feedback": N_("Thank you, it has arrived."),
 }
 RIGHTS = {
@@ -101,6 +127,13 @@ REASONS = {
     "security": N_("Security"),
     "legal_order": N_("Order of an authority"),
 }
+KINDS = {
+    "meeting": N_("Meeting: everybody is seen and heard"),
+    "webinar": N_("Webinar: presenters speak to an audience"),
+    "large": N_("Large event: presenters speak to a very large audience"),
+}
+ROLES = {"attendee": N_("Attendee"), "presenter": N_("Presenter"), "host": N_("Host")}
+STATES = {"planned": N_("planned"), "ended": N_("over"), "cancelled": N_("cancelled")}
 STATUSES = {
     "pending": N_("not confirmed yet"),
     "open": N_("open"),
@@ -142,7 +175,9 @@ _CSRF = ProblemWords(
 _OTHERWISE = ProblemWords(N_("This cannot be done"), GENERAL)
 
 
-_SENTENCES = frozenset((*RIGHTS.values(), *REASONS.values(), *STATUSES.values()))
+_SENTENCES = frozenset(
+    sentence for words in (RIGHTS, REASONS, STATUSES, KINDS, ROLES, STATES) for sentence in words.values()
+)
 
 
 def say(language: str, code: str) -> str:

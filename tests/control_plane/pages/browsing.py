@@ -11,9 +11,18 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from control_plane import pages
+from control_plane.accounts import lifecycle, people
+from control_plane.accounts.setup import Setup as AccountsSetup
+from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
-from control_plane.pages import router
+from control_plane.api.settings import Settings
+from control_plane.clock import Clock
+from control_plane.rooms.guesses import Guesses
+from control_plane.rooms.setup import Media
+from control_plane.rooms.setup import Setup as RoomsSetup
 from control_plane.storage.store import Store
+from sfu.contract import generate_pem, load_key
 from tests.control_plane import seen
 from tests.control_plane.people import PASSWORD, Person, World, world
 
@@ -199,8 +208,26 @@ class Site(World):
         return self.at_pages(self.customer(email, **form))
 
 
-def make(*arguments: Any, **more: Any) -> FastAPI:
-    return application(*arguments, areas=[router], **more)
+API_TOKEN, UPLINK_TOKEN = "a" * 40, "u" * 40
+MEDIA = "https://media.test"
+
+
+def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
+    """Rooms as the command line sets them up, with a media server that no test of these calls."""
+    key = load_key(generate_pem(), key_id="stentor-1", issuer="stentor", audience="stentor-sfu")
+    return RoomsSetup(
+        Media(media, media, API_TOKEN, UPLINK_TOKEN, key),
+        may_host=lambda connection, account: bool(account) and lifecycle.access(connection, setup, account).host,
+        plan=lambda connection, account: str(people.account(connection, account).plan) if account else "",
+        base_url=setup.base_url,
+        draw=setup.draw,
+    )
+
+
+def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
+    rooms, guesses = rooms_setup(settings.setup), Guesses()
+    areas = [pages.area(rooms, guesses), lambda doors: api_rooms.router(doors, rooms, guesses)]
+    return application(store, clock, settings, areas=areas, **more)
 
 
 @contextmanager
