@@ -1,0 +1,35 @@
+"""[I/O] All pages as one area of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from control_plane.accounts.profile import PublicEvents, no_events
+from control_plane.api.doors import Doors
+from control_plane.pages import account, desk, entry, front, legal, people, profile, rooms
+from control_plane.pages.shell import Pages
+from control_plane.rooms.guesses import Guesses
+from control_plane.rooms.setup import Setup as RoomsSetup
+
+
+def area(
+    rooms_setup: RoomsSetup, guesses: Guesses, public_events: PublicEvents = no_events
+) -> Callable[[Doors], APIRouter]:
+    """For `application(..., areas=[pages.area(...), ...])`. `guesses` is the API's own: who tries numbers at both
+    doors has one count."""
+
+    def router(doors: Doors) -> APIRouter:
+        pages = Pages(doors)
+        # Problems outside of the API are told as pages from now on.
+        doors.problem_page = pages.problem
+        parts = [part(pages) for part in (front.router, entry.router, account.router, people.router, legal.router)]
+        parts += [desk.router(pages), profile.router(pages, public_events), rooms.router(pages, rooms_setup, guesses)]
+        whole = doors.pages()
+        for part in parts:
+            # As they are, so that each keeps its door and its need.
+            whole.routes.extend(part.routes)
+        return whole
+
+    return router
