@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,7 +24,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
-from control_plane import keys, pages
+from control_plane import keys
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, people
 from control_plane.accounts.setup import Setup
@@ -39,8 +38,10 @@ from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
 from control_plane.mail.smtp import Smtp
+from control_plane.pages import router as pages_router
 from control_plane.rooms import media as rooms_media
 from control_plane.rooms import setup as rooms_setup
+from control_plane.rooms.guesses import Guesses
 from control_plane.running import outbound, outbox, webhooks
 from control_plane.running.jobs import Handler, Job
 from control_plane.running.runner import Bell, Runner, ring_after_commits
@@ -101,15 +102,16 @@ def build(told: Told, clock: Clock) -> Built:
         deliverers={"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox)},
         hooks=webhooks.Hooks(kept.webhook, outbound.Poster()),
     )
+    guesses = Guesses()
     app = application(
         store,
         clock,
         Settings(accounts, dev=told.dev),
         areas=[
-            lambda doors: rooms.router(doors, door),
+            lambda doors: rooms.router(doors, door, guesses),
             lambda doors: media.router(store, clock, door),
             lambda doors: legal.router,
-            partial(pages.router, rooms=door, mailbox=mailbox),
+            pages_router.area(door, guesses),
         ],
     )
     return Built(store, work, app, mailbox, orders)

@@ -161,7 +161,7 @@ class Companion:
                 return
             deaths = 0 if listened else deaths + 1
             again_s = AGAIN_AFTER_S[min(deaths, len(AGAIN_AFTER_S) - 1)]
-            log.error("the control plane ended", extra=logs.fields(code=code, again_after_s=again_s))
+            log.error("the control plane ended", extra=logs.fields(code=-1 if code is None else code, again_after_s=again_s))
             await asyncio.sleep(again_s)
 
     async def _run(self) -> bool:
