@@ -1,4 +1,4 @@
-"""Who may call what: every route of the application against every role, generated; and doors that are shut by default."""
+"""Who may call what: every route against every role, generated; and doors that are shut by default."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_every_route_is_open_for_those_it_names_and_shut_for_all_others(store: S
             path = route.path.removeprefix("/api/v1").format(**PARTS)
             for method in sorted(route.methods or ()):
                 for role, person in found.items():
+                    if (method, path) == ("DELETE", "/me/membership"):
+                        continue  # leaving would change who this is
                     # A body that no route takes: what is let in fails by its form, and nothing is changed.
                     answer = person.call(method, path, None if method in ("GET", "DELETE") else {"no_such_field": 1})
                     said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
                     shut = answer.status_code in (401, 403) and said.get("code") in SHUT
                     may = route.endpoint.need in ALLOWED[role]  # type: ignore[attr-defined]
-                    if (method, path) == ("DELETE", "/me/membership") and may:
-                        continue  # leaving would change who this is
                     assert shut is not may, (role, method, path, route.endpoint.need, answer.status_code, said)  # type: ignore[attr-defined]
                     asked += 1
         assert asked > 400
