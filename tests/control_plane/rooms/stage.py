@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import json
 import socket
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,15 +38,33 @@ class Client:
 
         return await eventually(look, within_s=within_s, what="the session is ended", every_s=0.01)
 
+    async def drop(self) -> None:
+        """His connection breaks without a word."""
+        socket = self.signalling._socket
+        socket.transport.abort()
+        async with asyncio.timeout(5):
+            await socket.wait_closed()
+
     @property
     def in_room(self) -> bool:
         return not any(one["type"] == "ended" for one in self.told)
 
 
+class MediaServer(Server):
+    """With the server API's bearer."""
+
+    async def get_with(self, path: str, token: str) -> tuple[int, dict[str, Any]]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        status, body = await self._ask(request)
+        return status, json.loads(body)
+
+
 @dataclass
 class Stage:
     here: Hall
-    server: Server
+    server: MediaServer
     url: str
     clients: list[Client] = field(default_factory=list)
     plane: uvicorn.Server | None = None
@@ -80,20 +100,6 @@ class Stage:
         return (
             not self.plane.started or not self.plane.servers or not any(one.is_serving() for one in self.plane.servers)
         )
-
-
-class MediaServer(Server):
-    """With the server API's bearer."""
-
-    async def get_with(self, path: str, token: str) -> tuple[int, dict[str, Any]]:
-        import json
-        import urllib.request
-
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {token}"}
-        )
-        status, body = await self._ask(request)
-        return status, json.loads(body)
 
 
 @contextlib.asynccontextmanager
