@@ -78,7 +78,8 @@ class Hall:
     def call(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         sent = {"x-caller": who, **{name.replace("_", "-"): value for name, value in headers.items()}}
         extra = {} if body is None else {"json": body}
-        return self.client.request(method, path, headers=sent, **extra)
+        answer: httpx.Response = self.client.request(method, path, headers=sent, **extra)
+        return answer
 
     def plan_event(self, account: str = "acc_a", **changes: Any) -> dict[str, Any]:
         body = {"kind": "meeting", "title": "Stand-up", **changes}
@@ -116,7 +117,10 @@ class Hall:
     def report(self, records: list[dict[str, Any]], boot: str = "boot1", token: str = UPLINK_TOKEN) -> httpx.Response:
         """As the media server's uplink sends it."""
         headers = {"authorization": f"Bearer {token}"}
-        return self.client.post("/internal/usage", json={"boot": boot, "records": records}, headers=headers)
+        answer: httpx.Response = self.client.post(
+            "/internal/usage", json={"boot": boot, "records": records}, headers=headers
+        )
+        return answer
 
     # -- what leaves the house --
     def carry(self) -> int:

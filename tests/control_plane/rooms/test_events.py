@@ -54,12 +54,13 @@ def test_what_no_plan_or_no_sense_allows_is_refused_and_stores_nothing(here: Hal
     ):
         answer = here.call("owner acc_a", "POST", "/api/v1/events", body)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
-    for body in (
+    malformed: list[dict[str, object]] = [
         {"title": "x", "kind": "party"}, {"title": "x", "seats": 0}, {"title": "x", "seats": 10**9}, {"title": "a\nb"},
         {"title": "x", "starts_at": "2026-02-30T10:00:00Z"}, {"title": "x", "starts_at": "2026-02-20T10:00:00"},
         {"title": "x" * 201}, {"title": "x", "unknown": 1}, {},
-    ):  # fmt: skip
-        assert here.call("owner acc_a", "POST", "/api/v1/events", body).status_code == 422, body
+    ]  # fmt: skip
+    for wrong in malformed:
+        assert here.call("owner acc_a", "POST", "/api/v1/events", wrong).status_code == 422, wrong
     assert here.call("owner acc_a", "GET", "/api/v1/events").json()["items"] == []
 
 

@@ -207,5 +207,13 @@ def test_what_is_malformed_is_told_with_its_field_and_stores_nothing(here: Hall)
     for body, field in bad:
         answer = here.call("", "POST", "/api/v1/join", body)
         assert (answer.status_code, answer.json()["field"]) == (422, field)
-    for body in ({"id": event["number"]}, {"id": 5, "name": "A"}, {"id": "1" * 500, "name": "A"}, {"x": 1}, [], "x"):
-        assert here.call("", "POST", "/api/v1/join", body).status_code == 422
+    malformed: list[object] = [
+        {"id": event["number"]},
+        {"id": 5, "name": "A"},
+        {"id": "1" * 500, "name": "A"},
+        {"x": 1},
+        [],
+        "x",
+    ]
+    for one in malformed:
+        assert here.call("", "POST", "/api/v1/join", one).status_code == 422
