@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import logging
 import signal
 import socket
@@ -109,8 +110,8 @@ def build(told: Told, clock: Clock) -> Built:
         Settings(accounts, dev=told.dev),
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
-            lambda doors: media.router(store, clock, door),
-            lambda doors: legal.router,
+            lambda doors: doors.adopt(media.router(store, clock, door)),
+            lambda doors: doors.adopt(legal.router),
             pages_router.area(door, guesses),
         ],
     )
@@ -162,7 +163,11 @@ def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
     else:
         log.warning("mail.host is not set: mails wait until it is")
         return {}
-    return {"mail": outbox.Deliverer(send.carrier(Sender(told.mail.sender), post))}
+
+    def bounced(connection: sa.Connection, now: datetime.datetime, letter: outbox.Letter) -> None:
+        people.bounced(connection, now, send.mail_of(letter.payload).to)
+
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, bounced)}
 
 
 class _HttpServer(uvicorn.Server):
