@@ -32,6 +32,7 @@ from control_plane.accounts.setup import Setup
 from control_plane.api import legal, media, rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
+from control_plane.appoint import url_of
 from control_plane.clock import Clock, SystemClock
 from control_plane.config import Told
 from control_plane.legal import shipped, texts
@@ -83,7 +84,7 @@ def build(told: Told, clock: Clock) -> Built:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = keys.keep(folder)
-        store = Store(told.control.database or f"sqlite:///{folder / 'control-plane.sqlite'}")
+        store = Store(url_of(told.control.database, folder))
         migrate.up(store)
     except OSError as error:
         raise CannotStart(f"control.folder cannot be used: {error.strerror}") from error
