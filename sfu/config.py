@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from control_plane.config import Control, Mail
 from sfu.contract import SEATS_MAX, SENDERS_MAX, CameraCodec, Policy
 from sfu.logs import Format
 
@@ -269,9 +270,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: Session = Session()
     limits: Limits = Limits()
     log: Log = Log()
+    control: Control = Control()
+    mail: Mail = Mail()
 
 
-SECRETS = frozenset({"tokens.shared_key", "api.token", "turn.secret", "uplink.token"})
+SECRETS = frozenset(
+    {"tokens.shared_key", "api.token", "turn.secret", "uplink.token", "control.database", "mail.password"}
+)
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):

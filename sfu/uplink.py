@@ -29,8 +29,8 @@ from sfu.signalling.backend import UplinkSums
 log = logging.getLogger("stentor.uplink")
 T = TypeVar("T")
 
-# Records of one request: some 75 kB.
-BATCH = 250
+# Records of one request: at most 50 kB, which any server takes.
+BATCH = 150
 # First and largest wait after a failure. Shorter: a control plane that comes back is met by a storm.
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 60.0

@@ -52,6 +52,7 @@ SIDES = {
     "sfu.probe": "worker",
     "sfu.recording": "recorder",
     # The command starts the processes by exec, so it may know the node and must not know a worker's insides.
+    "sfu.companion": "node",
     "sfu.serve": "node",
     "sfu.cli": "node",
     "sfu.__main__": "node",
@@ -62,6 +63,7 @@ STARTERS = {"sfu.cli", "sfu.serve", "sfu.__main__", "sfu.node"}
 IO_FILES = {
     "sfu/__main__.py",
     "sfu/cli.py",
+    "sfu/companion.py",
     "sfu/serve.py",
     "sfu/channel.py",
     "sfu/node.py",

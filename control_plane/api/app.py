@@ -37,7 +37,7 @@ def application(
     public_events: PublicEvents = no_events,
 ) -> FastAPI:
     """The API over a store whose schema is the newest. `areas` are routers of other areas, made by their function of
-    the doors. Raises RuntimeError where a route declares no need."""
+    the doors (`lambda doors: doors.adopt(router)` for one that is for everybody). Raises RuntimeError where a route declares no need."""
     door = doors.Doors(store, clock, settings)
     pool = HashingPool(settings.hashing_threads, settings.hashing_queue)
     hashing = accounts.Hashing(pool, Passwords(settings.cost))
@@ -59,7 +59,7 @@ def application(
     app.state.doors, app.state.hashing, app.state.store, app.state.clock = door, hashing, store, clock
     problems.install(app)
     routers = accounts.routers(door, hashing, public_events)
-    routers += [door.adopt(make(door)) for make in areas]
+    routers += [make(door) for make in areas]
     for router in routers:
         # As they are, not by include_router: `doors.check` and the OpenAPI see the very routes that are served.
         app.router.routes.extend(router.routes)

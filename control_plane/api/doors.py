@@ -103,8 +103,8 @@ class Doors:
         )
 
     def adopt(self, router: APIRouter) -> APIRouter:
-        """A router that was made elsewhere and is for everybody; a route in it that declares more is refused by
-        `check`, because it has no door."""
+        """Say of a router that was made elsewhere that it is for everybody; a route in it that declares more is
+        refused by `check`, because it has no door."""
         for route in router.routes:
             if isinstance(route, APIRoute) and not hasattr(route.endpoint, "need"):
                 route.endpoint.need = "public"  # type: ignore[attr-defined]

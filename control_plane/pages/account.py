@@ -1,4 +1,4 @@
-"""[I/O] A person's and an account's own pages: details, password, sessions, staff visits, which account is looked at."""
+"""[I/O] A person's and an account's own pages: details, password, sessions, staff visits, the account looked at."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who did what: rows that are added and never changed, chained by hash, one chain an account.
 
 A row holds ids and codes. What names a person (an address, an old value) stands in a side row that may be erased; the
-chain goes over the side row's hash, salted, so that it still holds afterwards and the hash alone tells nothing. A
-chain is an account's (what belongs to none shares one): people of two accounts never wait for each other.
+chain goes over the side row's hash, salted, so that it still holds afterwards and the hash alone tells nothing. A chain
+is an account's, or an actor's where there is no account: people of two accounts never wait for each other.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from control_plane.running.canonical import digest, plain, text
 from control_plane.running.tables import audit_chain, audit_entry, audit_personal
 from control_plane.storage.columns import Instant
 
-# The chain of what belongs to no account. No account's id looks like this.
-NOBODY = "-"
 _instant = Instant()
 
 
@@ -62,7 +60,8 @@ def record(
     """Write down what `actor` ("person:…", "staff:…", "key:…", "system:…") did. Raises ValueError when an id, a code or
     the actor could name a person: those values belong into `personal`."""
     plain(actor, code, *ids, *ids.values())
-    chain = account or NOBODY
+    # No account's id begins like an actor's chain.
+    chain = account or f"-{actor}"
     number, previous = _end(connection, chain)
     salt = random_token(16) if personal else ""
     personal_hash = digest(salt, text(personal)) if personal else None
@@ -78,13 +77,8 @@ def record(
 
 
 def read(connection: sa.Connection, account: str | None, *, after: int = 0, limit: int = 100) -> list[Entry]:
-    """An account's rows in order, from behind this id."""
-    wanted = (
-        _with_personal()
-        .where(audit_entry.c.chain == (account or NOBODY), audit_entry.c.id > after)
-        .order_by(audit_entry.c.number)
-        .limit(limit)
-    )
+    """The rows of an account (or of none) in order, from behind this id."""
+    wanted = _with_personal().where(_of(account), audit_entry.c.id > after).order_by(audit_entry.c.id).limit(limit)
     return [
         Entry(
             row.id,
@@ -100,24 +94,26 @@ def read(connection: sa.Connection, account: str | None, *, after: int = 0, limi
     ]
 
 
-def erase_personal(connection: sa.Connection, account: str | None) -> int:
-    """Take what names people out of an account's rows; the chain still holds. Returns how many rows had something."""
-    entries = sa.select(audit_entry.c.id).where(audit_entry.c.chain == (account or NOBODY))
+def erase_personal(connection: sa.Connection, account: str | None, *, actor: str | None = None) -> int:
+    """Take what names people out of the rows of an account; out of those of none where `account` is None, an actor's
+    alone if told. The chains still hold. Returns how many rows had something."""
+    entries = sa.select(audit_entry.c.id).where(_of(account))
+    if actor is not None:
+        entries = entries.where(audit_entry.c.actor == actor)
     return connection.execute(audit_personal.delete().where(audit_personal.c.entry.in_(entries))).rowcount
 
 
-def verify(connection: sa.Connection, account: str | None = None, *, everything: bool = False) -> Iterator[Break]:
-    """Walk an account's chain (or every one) and tell each place at which it does not hold; nothing when all is
-    well."""
+def verify(connection: sa.Connection, account: str | None = None) -> Iterator[Break]:
+    """Walk an account's chain, or every one; tell each place at which it does not hold, nothing when all is well."""
     chains = sa.select(audit_chain).order_by(audit_chain.c.chain)
-    if everything:
+    if account is None:
         strays = sa.select(audit_entry.c.chain).distinct()
         for chain in connection.execute(strays.except_(sa.select(audit_chain.c.chain))).scalars().all():
             yield Break(chain, 0, "the end of this chain is not known")
     else:
-        chains = chains.where(audit_chain.c.chain == (account or NOBODY))
-    for chain in connection.execute(chains).all():
-        yield from _verify(connection, chain.chain, chain.number, chain.hash)
+        chains = chains.where(audit_chain.c.chain == account)
+    for row in connection.execute(chains).all():
+        yield from _verify(connection, row.chain, row.number, row.hash)
 
 
 def _verify(connection: sa.Connection, chain: str, last: int, last_hash: str) -> Iterator[Break]:
@@ -150,6 +146,10 @@ def _end(connection: sa.Connection, chain: str) -> tuple[int, str]:
     return 0, ""
 
 
+def _of(account: str | None) -> sa.ColumnElement[bool]:
+    return audit_entry.c.account.is_(None) if account is None else audit_entry.c.account == account
+
+
 def _with_personal() -> sa.Select[Any]:
     return sa.select(audit_entry, audit_personal.c.salt, audit_personal.c.personal).outerjoin(
         audit_personal, audit_personal.c.entry == audit_entry.c.id
@@ -162,7 +162,7 @@ def _hash(row: Mapping[Any, Any]) -> str:
         str(row["number"]),
         str(_instant.process_bind_param(row["at"], None)),
         row["actor"],
-        row["account"] or NOBODY,
+        row["account"] or "",
         row["code"],
         text(row["ids"]),
         row["personal_hash"] or "",

@@ -146,6 +146,8 @@ def _status(line: socket.socket, peer: h11.Connection, deadline: float) -> int:
                 line.settimeout(_left(deadline))
                 more = line.recv(HEAD_MAX)
                 taken += len(more)
+                if not more and status is None:
+                    raise _Failed("the connection was closed without an answer")
                 peer.receive_data(more)
             elif isinstance(part, h11.Response):
                 status = part.status_code
@@ -158,7 +160,7 @@ def _status(line: socket.socket, peer: h11.Connection, deadline: float) -> int:
         if status is None:
             raise
     if status is None:
-        raise _Failed("the connection was closed without an answer")
+        raise _Failed("the answer has no end")
     return status
 
 

@@ -52,7 +52,10 @@ class Refused(Exception):
         self.code = code
 
 
-def _nothing(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
+WhenRefused = Callable[[sa.Connection, datetime.datetime, Letter], None]
+
+
+def nothing(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
     """Nobody else wants to know."""
 
 
@@ -63,7 +66,7 @@ class Deliverer:
     address raises its flag there)."""
 
     carry: Callable[[Letter], None]
-    refused: Callable[[sa.Connection, datetime.datetime, Letter], None] = _nothing
+    refused: WhenRefused = nothing
     lease_s: int = 60
 
 

@@ -91,6 +91,7 @@ audit_entry = sa.Table(
     sa.Column("previous", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.UniqueConstraint("chain", "number"),
+    sa.Index("ix_audit_entry_account", "account", "id"),
 )
 audit_personal = sa.Table(
     "audit_personal",

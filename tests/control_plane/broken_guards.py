@@ -9,6 +9,7 @@ the entry's guards; one that never does proves nothing. Tests that fail in the c
 from __future__ import annotations
 
 import argparse
+import ast
 import random
 import shutil
 import sys
@@ -30,22 +31,34 @@ def break_in(root: Path, guard: Guard) -> str:
     if source.count(guard.text) != 1:
         raise ValueError(f"{guard.entry}: {guard.text!r} occurs {source.count(guard.text)} times in {guard.file}")
     broken = source.replace(guard.text, guard.broken)
-    compile(broken, guard.file, "exec")
+    if path.suffix == ".py":
+        compile(broken, guard.file, "exec")
     path.write_text(broken)
     return source
 
 
-def files_naming(root: Path, names: list[str]) -> list[str]:
-    """Test files in which one of these entries is written out."""
-    wanted = [f'"{name}"' for name in names]
-    found = sorted((root / "tests").rglob("test_*.py"))
-    return [str(path.relative_to(root)) for path in found if any(name in path.read_text() for name in wanted)]
+def tests_naming(root: Path, names: list[str]) -> list[str]:
+    """Test functions in which one of these entries is written out; whole files where it is not in a plain function."""
+    found: list[str] = []
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        text, file = path.read_text(), path.relative_to(root).as_posix()
+        if not any(f'"{name}"' in text for name in names):
+            continue
+        naming = [node for node in ast.parse(text).body if _names(node, names)]
+        functions = [node.name for node in naming if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        plain = len(functions) == len(naming) and all(name.startswith("test") for name in functions)
+        found += [f"{file}::{name}" for name in functions] if plain else [file]
+    return found
+
+
+def _names(node: ast.stmt, names: list[str]) -> bool:
+    return any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node))
 
 
 def survivors(copy: Path, names: list[str], guards: list[Guard]) -> list[str]:
     """What is wrong, in words; every guard that is broken is told as it goes."""
     told = copy.parent / "entries.json"
-    code, outcome = run(copy, files_naming(copy, names), told, quiet=True)
+    code, outcome = run(copy, tests_naming(copy, names), told, quiet=True)
     if code:
         return [f"unbroken, these fail already: {outcome.get('failed')} {outcome.get('broken')} (pytest: {code})"]
     proved = outcome["proved"]

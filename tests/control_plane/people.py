@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from control_plane.accounts import staff
+from control_plane.accounts import addresses, staff
 from control_plane.accounts.passwords import Cost
 from control_plane.accounts.setup import Setup
 from control_plane.accounts.tokens import Draw
@@ -80,7 +80,7 @@ class Person:
 
     def mailed(self, template: str) -> str:
         """The token of the newest such mail to him."""
-        return str(seen.mails(self.world.store, self.email, template)[-1]["values"]["token"])
+        return str(seen.mails(self.world.store, addresses.email(self.email), template)[-1]["values"]["token"])
 
     def signs_in(self) -> httpx.Response:
         answer = self.call("POST", "/sessions", {"email": self.email, "password": self.password})

@@ -205,6 +205,12 @@ def test_only_whole_numbers_make_money(number: Any) -> None:
             attempt()
 
 
+def test_an_amount_cannot_be_changed_and_may_be_a_key() -> None:
+    with pytest.raises(AttributeError):
+        euro(1).minor = 2  # type: ignore[misc]
+    assert {euro(1): "one"}[euro(1)] == "one"
+
+
 def test_an_int_is_no_money_either() -> None:
     adds: Callable[[Any], Any] = lambda number: euro(1) + number  # noqa: E731
     with pytest.raises(TypeError, match="1 is no money"):

@@ -270,6 +270,13 @@ def test_a_span_has_whole_days_and_one_at_least(length: Any, error: type[Excepti
         Period.month(date("2026-01-01")).next(length)
 
 
+def test_a_span_cannot_be_changed_and_may_be_a_key() -> None:
+    for span in (Span(date("2026-01-01"), 1), Period.month(date("2026-01-01"))):
+        with pytest.raises(AttributeError):
+            span.days = 2  # type: ignore[misc]
+        assert span in {span}
+
+
 def test_a_span_of_one_day_is_that_day() -> None:
     one = Span(date("2026-01-01"), 1)
     assert (one.first, one.last, one.left(one.first)) == (one.first, one.first, 1)

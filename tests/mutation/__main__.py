@@ -61,6 +61,7 @@ class Slot:
     folder: Path
     target: str = ""
     mutant: Mutant | None = None
+    original: str = ""
     process: BaseProcess | None = None
     started: float = 0.0
 
@@ -91,10 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     targets = [target for target in TARGETS if not chosen.targets or any(part in target for part in chosen.targets)]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stentor-mutation-") as folder:
-        slots = [_slot(Path(folder) / str(number)) for number in range(JOBS)]
-        for target in targets:
-            if not _try_without_a_fault(slots, target):
-                return 1
+        slots = _slots(Path(folder), targets)
+        if not slots:
+            return 1
         tally = _try_all(slots, list(_planted(targets, chosen.limit)))
     for target, mutant in tally.survivors:
         print(f"survived: {target}:{mutant.line} {mutant.what}")
@@ -117,29 +117,26 @@ def _planted(targets: Sequence[str], limit: int) -> Iterator[tuple[str, Mutant]]
         yield from ((target, mutant) for mutant in found[::step])
 
 
-def _slot(folder: Path) -> Slot:
+def _slots(folder: Path, targets: Sequence[str]) -> list[Slot]:
+    """Copies of the sources; none where the tests fail as they are, for then it says nothing that they fail."""
+    first = folder / "0"
     for name in COPIED:
-        source, copy = ROOT / name, folder / name
+        source, copy = ROOT / name, first / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy)
-    return Slot(folder)
-
-
-def _try_without_a_fault(slots: Sequence[Slot], target: str) -> bool:
-    """The tests pass as they are, in each copy; only then does it say something that they fail."""
-    for slot in slots:
-        process = _start(slot.folder, target)
-        process.join()
-        if process.exitcode != 0:
-            print(f"the tests of {target} fail without any fault:", file=sys.stderr)
-            print((slot.folder / "told.txt").read_text(), file=sys.stderr)
-            return False
-        # Bytecode of the tests is kept, which saves time; of what will be mutated there must be none.
-        shutil.rmtree((slot.folder / target).parent / "__pycache__", ignore_errors=True)
-    return True
+    process = _start(first, sorted({test for target in targets for test in TARGETS[target]}))
+    process.join()
+    if process.exitcode != 0:
+        print("the tests fail without any fault:", (first / "told.txt").read_text(), sep="\n", file=sys.stderr)
+        return []
+    # Bytecode of the tests is kept, which saves time; of what will be mutated there must be none.
+    for target in targets:
+        shutil.rmtree((first / target).parent / "__pycache__", ignore_errors=True)
+    others = [shutil.copytree(first, folder / str(number)) for number in range(1, JOBS)]
+    return [Slot(path) for path in [first, *others]]
 
 
 def _try_all(slots: Sequence[Slot], planted: list[tuple[str, Mutant]]) -> Tally:
@@ -148,8 +145,10 @@ def _try_all(slots: Sequence[Slot], planted: list[tuple[str, Mutant]]) -> Tally:
         for slot in slots:
             if slot.process is None and waiting:
                 slot.target, slot.mutant = waiting.pop()
-                (slot.folder / slot.target).write_text(slot.mutant.text)
-                slot.process, slot.started = _start(slot.folder, slot.target), time.monotonic()
+                path = slot.folder / slot.target
+                slot.original = path.read_text()
+                path.write_text(slot.mutant.text)
+                slot.process, slot.started = _start(slot.folder, TARGETS[slot.target]), time.monotonic()
         wait([slot.process.sentinel for slot in slots if slot.process], timeout=1)
         for slot in slots:
             _look_at(slot, tally)
@@ -173,12 +172,12 @@ def _look_at(slot: Slot, tally: Tally) -> None:
         tally.survivors.append((slot.target, slot.mutant))
     else:
         tally.killed.append(slot.target)
-    shutil.copy(ROOT / slot.target, slot.folder / slot.target)
+    (slot.folder / slot.target).write_text(slot.original)
     slot.process = None
 
 
-def _start(folder: Path, target: str) -> BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(folder, TARGETS[target]))
+def _start(folder: Path, tests: Sequence[str]) -> BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(folder, tests))
     process.start()
     return process
 

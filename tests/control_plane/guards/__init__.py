@@ -5,7 +5,7 @@ Every area has a file here with a tuple GUARDS; adding one is one line:
     Guard("ACC-04.1", "control_plane/accounts/free.py", "if taken(connection, key):", "if False:"),
 
 The entry, the file, source text that occurs there exactly once, and what stands in its place while it is broken. The
-result must compile; it should be the mistake that somebody could make, not a crash.
+result must compile (if it is Python); it should be the mistake that somebody could make, not a crash.
 """
 
 from __future__ import annotations

@@ -66,6 +66,13 @@ def test_a_line_is_a_whole_number(amount: Any) -> None:
         Line(Account("bank", "EUR"), amount)
 
 
+def test_what_is_in_the_chart_cannot_be_changed() -> None:
+    line, kind = debit("bank", euro(5)), KINDS["bank"]
+    for thing, name, value in ((line, "amount", 6), (line.account, "currency", "USD"), (kind, "side", CREDIT)):
+        with pytest.raises(AttributeError):
+            setattr(thing, name, value)
+
+
 def test_a_line_says_something_in_a_currency_that_exists() -> None:
     with pytest.raises(ValueError, match="a line of 0"):
         Line(Account("bank", "EUR"), 0)

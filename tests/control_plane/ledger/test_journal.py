@@ -154,7 +154,11 @@ def test_a_transaction_comes_back_as_it_was_posted(store: Store) -> None:
     at = datetime.datetime(2026, 3, 29, 1, 59, 59, 999_999, zone)
     lines = (*topped_up(3), *topped_up(4, "acc_b"), *topped_up(3))
     number = post(store, "key-1", lines, now=NOW + DAY, at=at, reason="top_up", ref="pay_1")
-    assert journal_of(store) == [journal.Transaction(number, "key-1", at, NOW + DAY, "top_up", "pay_1", lines)]
+    (posted,) = journal_of(store)
+    assert posted == journal.Transaction(number, "key-1", at, NOW + DAY, "top_up", "pay_1", lines)
+    assert [row[1] for row in rows(store)["journal_line"]] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(AttributeError):
+        posted.reason = "other"  # type: ignore[misc]
 
 
 def test_an_instant_without_a_zone_is_refused(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,22 @@ def test_publishing_again_does_nothing_and_a_translation_may_follow(published: S
     found = published.read(lambda connection: texts.editions_of(connection, "terms", "2026-11-03"))
     assert found["fr"].in_force_at == found["en"].in_force_at == midnight("2026-11-03")
     assert found["fr"].published_at == NOW + 5 * DAY
+
+
+def test_two_processes_that_start_at_once_publish_once(store: Store) -> None:
+    new: list[list[tuple[str, str]]] = []
+    together = threading.Barrier(2)
+
+    def start() -> None:
+        together.wait()
+        new.append(list(publish(store, NOW, *shipped.editions())))
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, new)) == [0, len(KINDS)]
 
 
 def test_published_words_do_not_change(published: Store) -> None:

@@ -122,6 +122,7 @@ def _audit() -> None:
         sa.Column("hash", sa.Text, nullable=False),
         sa.UniqueConstraint("chain", "number"),
     )
+    op.create_index("ix_audit_entry_account", "audit_entry", ["account", "id"])
     op.create_table(
         "audit_personal",
         sa.Column("entry", _serial, sa.ForeignKey("audit_entry.id"), primary_key=True, autoincrement=False),
