@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import logging
 import signal
 import socket
@@ -31,6 +32,7 @@ from control_plane.accounts.setup import Setup
 from control_plane.api import legal, media, rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
+from control_plane.appoint import url_of
 from control_plane.clock import Clock, SystemClock
 from control_plane.config import Told
 from control_plane.legal import shipped, texts
@@ -81,7 +83,7 @@ def build(told: Told, clock: Clock) -> Built:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = keys.keep(folder)
-        store = Store(told.control.database or f"sqlite:///{folder / 'control-plane.sqlite'}")
+        store = Store(url_of(told.control.database, folder))
         migrate.up(store)
     except OSError as error:
         raise CannotStart(f"control.folder cannot be used: {error.strerror}") from error
@@ -108,10 +110,10 @@ def build(told: Told, clock: Clock) -> Built:
         Settings(accounts, dev=told.dev),
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
-            lambda doors: media.router(store, clock, door),
+            lambda doors: doors.adopt(media.router(store, clock, door)),
             # Before the legal texts' own router: its addresses are pages with our frame here.
             pages.area(door, guesses, mailbox=mailbox),
-            lambda doors: legal.router,
+            lambda doors: doors.adopt(legal.router),
         ],
     )
     return Built(store, work, app, mailbox, orders)
@@ -162,7 +164,11 @@ def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
     else:
         log.warning("mail.host is not set: mails wait until it is")
         return {}
-    return {"mail": outbox.Deliverer(send.carrier(Sender(told.mail.sender), post))}
+
+    def bounced(connection: sa.Connection, now: datetime.datetime, letter: outbox.Letter) -> None:
+        people.bounced(connection, now, send.mail_of(letter.payload).to)
+
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, bounced)}
 
 
 class _HttpServer(uvicorn.Server):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from sfu import companion, doctor
 from sfu import config as settings
-from sfu import doctor
 from sfu.contract import SOURCES, Grant, Source, sign
 from sfu.errors import Unauthorized
 from sfu.machine import facts
@@ -56,6 +56,14 @@ def parser() -> argparse.ArgumentParser:
     token.add_argument("--hidden", action="store_true", help="is not shown to others")
     token.add_argument("--valid-s", type=float, default=3600.0, help="seconds in which to join (default: 3600)")
     _add_settings(token)
+    appointing = commands.add_parser(
+        "appoint",
+        help="make somebody with an account a member of the staff",
+        epilog="example:\n  stentor appoint --email ada@example.com\n",
+        formatter_class=_Raw,
+    )
+    appointing.add_argument("--email", required=True, help="the address that the person signs in with")
+    _add_settings(appointing)
     checking = commands.add_parser(
         "doctor", help="say what is wrong with this machine and what to do", epilog=EXAMPLES, formatter_class=_Raw
     )
@@ -124,6 +132,25 @@ def _doctor(arguments: argparse.Namespace, config: settings.Config) -> int:
     return 0 if doctor.healthy(lines) else 1
 
 
+def _appoint(arguments: argparse.Namespace, config: settings.Config) -> int:
+    # Not at the top: a server would load a database's driver that it never uses.
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from control_plane.appoint import appoint, url_of
+    from control_plane.clock import SystemClock
+    from control_plane.errors import RequestError
+
+    url = url_of(config.control.database, companion.folder_of(config))
+    try:
+        appoint(url, arguments.email, SystemClock())
+    except RequestError as error:
+        raise StartError(error.reason) from error
+    except SQLAlchemyError as error:
+        raise StartError("the database cannot be used: start the server once, or see control.database") from error
+    print("done: the staff desk is on the account's menu after the next sign-in")
+    return 0
+
+
 def _tokens(config: settings.Config) -> dict[str, str]:
     """The token settings alone: a key that --dev would make here no server would know."""
     tokens = config.tokens
@@ -133,6 +160,7 @@ def _tokens(config: settings.Config) -> dict[str, str]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, settings.Config], int]] = {
     "serve": lambda arguments, config: serve(config),
     "token": _token,
+    "appoint": _appoint,
     "doctor": _doctor,
 }
 
