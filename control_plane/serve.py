@@ -25,7 +25,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
-from control_plane import keys
+from control_plane import keys, pages
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, people
 from control_plane.accounts.setup import Setup
@@ -40,7 +40,6 @@ from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
 from control_plane.mail.smtp import Smtp
-from control_plane.pages import router as pages_router
 from control_plane.rooms import media as rooms_media
 from control_plane.rooms import setup as rooms_setup
 from control_plane.rooms.guesses import Guesses
@@ -112,8 +111,9 @@ def build(told: Told, clock: Clock) -> Built:
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
             lambda doors: doors.adopt(media.router(store, clock, door)),
+            # Before the legal texts' own router: its addresses are pages with our frame here.
+            pages.area(door, guesses, mailbox=mailbox),
             lambda doors: doors.adopt(legal.router),
-            pages_router.area(door, guesses),
         ],
     )
     return Built(store, work, app, mailbox, orders)

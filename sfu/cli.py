@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from sfu import config as settings
 from sfu import companion, doctor
+from sfu import config as settings
 from sfu.contract import SOURCES, Grant, Source, sign
 from sfu.errors import Unauthorized
 from sfu.machine import facts

@@ -130,8 +130,8 @@ class Doors:
                     raise
         if visit.caller.actor != "visitor":
             self.limits.take("caller", visit.caller.actor, now)
+        request.state.visit = visit  # also when he is refused: the page that says so knows him
         allow(visit.caller, wanted)
-        request.state.visit = visit
 
     def _by_key(self, authorization: str, address: str) -> Visit:
         scheme, _, secret = authorization.partition(" ")

@@ -16,18 +16,15 @@ from control_plane.pages.languages import LOCALE
 _METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
 # Dates would change with every run; the others are gaps for names that nobody fills in.
-_LEFT_OUT = tuple(
-    f'"{name}:'
-    for name in (
-        "Generated-By",
-        "Language-Team",
-        "Last-Translator",
-        "PO-Revision-Date",
-        "POT-Creation-Date",
-        "Project-Id-Version",
-        "Report-Msgid-Bugs-To",
-    )
-) + ("#\n", "# ")
+_GAPS = (
+    "Generated-By",
+    "Language-Team",
+    "Last-Translator",
+    "PO-Revision-Date",
+    "POT-Creation-Date",
+    "Project-Id-Version",
+)
+_LEFT_OUT = (*(f'"{name}:' for name in (*_GAPS, "Report-Msgid-Bugs-To")), "#\n", "# ")
 
 
 def found(folder: Path = LOCALE.parent) -> Catalog:

@@ -62,9 +62,7 @@ def router(pages: Pages) -> APIRouter:
             fields.ticket(ticket)
             actor = f"staff:{visit.caller.person}"
             doors.write(
-                lambda connection: lifecycle.step(
-                    connection, now(), setup, account, event, actor=actor, ticket=ticket
-                )
+                lambda connection: lifecycle.step(connection, now(), setup, account, event, actor=actor, ticket=ticket)
             )
         except (Refused, ControlPlaneError) as wrong:
             return account_form(request, account, Form(typed(sent), errors_of(wrong, "reason", "ticket")), which)
@@ -147,9 +145,7 @@ def router(pages: Pages) -> APIRouter:
         try:
             named = {name: sent.one(name).strip() or None for name in ("email", "tax_number")}
             body = taken(Ban, {**named, **({} if lifted else {"reason": sent.one("reason")})})
-            found = fingerprints.of(
-                setup.fingerprint_key, email=body.email or "", tax_number=body.tax_number or ""
-            )
+            found = fingerprints.of(setup.fingerprint_key, email=body.email or "", tax_number=body.tax_number or "")
             if not found:
                 raise Invalid("field_missing", "an address or a tax number", field="email")
             if lifted:

@@ -34,7 +34,7 @@ from control_plane.errors import ControlPlaneError
 from control_plane.legal import texts
 from control_plane.legal.texts import Text
 from control_plane.pages import languages
-from control_plane.pages.forms import Form, Refused, errors_of, safe_next, taken, typed
+from control_plane.pages.forms import Form, Refused, code, errors_of, safe_next, taken, typed
 from control_plane.pages.shell import Pages, see
 
 _SIGN_UP = ("email", "password", "business_name", "tax_number", "first_name", "last_name", "business", "adult")
@@ -121,10 +121,10 @@ def router(pages: Pages) -> APIRouter:
     @routes.post("/verify")
     @need("public")
     def verify(request: Request, visit: Here) -> Response:
-        """Open the account that a mailed code belongs to. By a button, because mail programs open links by themselves."""
+        """Open the account that a mailed code belongs to. By a button: mail programs open links by themselves."""
         try:
             limit("token_address", visit.address)
-            body = taken(Token, {"token": form(request).one("token").strip()})
+            body = taken(Token, {"token": code(form(request).one("token"))})
             done = doors.write(lambda connection: sign_up.verify(connection, now(), doors.setup, body.token))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "verify.html", script=True, form=Form({}, errors_of(wrong, "token")))
@@ -214,7 +214,7 @@ def router(pages: Pages) -> APIRouter:
         sent = form(request)
         try:
             limit("token_address", visit.address)
-            values = {"token": sent.one("token").strip(), "password": sent.one("password")}
+            values = {"token": code(sent.one("token")), "password": sent.one("password")}
             body = taken(NewPassword, values)
             made = await hashing(request).make(body.password)
             await run_in_threadpool(
@@ -299,7 +299,7 @@ def _sign_up_values(sent: Fields, language: str) -> dict[str, Any]:
 
 def _acceptance_values(sent: Fields, language: str) -> dict[str, Any]:
     return {
-        "token": sent.one("token").strip(),
+        "token": code(sent.one("token")),
         "password": sent.one("password") or None,
         "adult": sent.one("adult") == "yes",
         "accepted": _accepted(sent),

@@ -57,6 +57,11 @@ def taken(model: type[B], values: Mapping[str, Any], names: Mapping[str, str] | 
         raise Refused(errors) from None
 
 
+def code(typed_: str) -> str:
+    """The code that a mailed link carries, out of what was typed: the code, or the whole link."""
+    return typed_.strip().rpartition("token=")[2]
+
+
 def errors_of(wrong: Refused | ControlPlaneError, *fields: str) -> dict[str, str]:
     """The errors of a form out of a refusal; one that names none of the page's `fields` is the form's own. Raises it
     again where showing the form would not help: too often, too busy, a fault of ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from control_plane.api.doors import Here, form, need
 from control_plane.errors import ControlPlaneError
 from control_plane.legal import feedback, texts
-from control_plane.legal.kinds import ON_THE_PAGE
+from control_plane.legal.kinds import ON_THE_PAGE, known_language
 from control_plane.pages.forms import Form, errors_of, typed
 from control_plane.pages.shell import Pages, see
 
@@ -52,9 +53,7 @@ def router(pages: Pages) -> APIRouter:
         person = visit.caller.person if sent.one("signed") == "yes" and visit.caller.person else None
         try:
             doors.write(
-                lambda connection: feedback.send(
-                    connection, doors.clock.now(), text=sent.one("text"), person=person
-                )
+                lambda connection: feedback.send(connection, doors.clock.now(), text=sent.one("text"), person=person)
             )
         except ControlPlaneError as wrong:
             shown = Form(typed(sent), errors_of(wrong, "text"))
@@ -63,10 +62,12 @@ def router(pages: Pages) -> APIRouter:
 
     @routes.get("/legal/{kind}")
     @need("public")
-    def in_force(request: Request, kind: str) -> Response:
-        """Leads to the version in force now."""
-        language, now = pages.language(request), doors.clock.now()
-        return see(doors.store.read(lambda connection: texts.in_force(connection, kind, language, now)).address)
+    def in_force(request: Request, kind: str, on: datetime.date | None = None, language: str = "") -> Response:
+        """Leads to the version in force now, or at the end of that day, UTC (LEG-01)."""
+        wish, at = known_language(language[:20]) or pages.language(request), doors.clock.now()
+        if on is not None:
+            at = min(at, datetime.datetime.combine(on, datetime.time.max, datetime.UTC))
+        return see(doors.store.read(lambda connection: texts.in_force(connection, kind, wish, at)).address)
 
     @routes.get("/legal/{kind}/{version}/{language}.txt")
     @need("public")

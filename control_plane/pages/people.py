@@ -48,9 +48,7 @@ def router(pages: Pages) -> APIRouter:
             doors.limits.take("sign_up_address", visit.caller.account, now())
             body = taken(Invite, {"email": sent.one("email"), "rights": list(rights)})
             doors.write(
-                lambda connection: members.invite(
-                    connection, now(), doors.setup, visit.caller, body.email, body.rights
-                )
+                lambda connection: members.invite(connection, now(), doors.setup, visit.caller, body.email, body.rights)
             )
         except (Refused, ControlPlaneError) as wrong:
             shown = Form(typed(sent, rights=rights), errors_of(wrong, "email"))

@@ -48,9 +48,7 @@ def router(pages: Pages, public_events: PublicEvents) -> APIRouter:
                 raise Refused({"website": "website_malformed"})
             changes = {part: given(one) for part, one in body.parts.items()}
             doors.write(
-                lambda connection: profile.change(
-                    connection, now(), visit.caller, public=body.public, parts=changes
-                )
+                lambda connection: profile.change(connection, now(), visit.caller, public=body.public, parts=changes)
             )
         except (Refused, ControlPlaneError) as wrong:
             return editor(request, visit, Form(typed(sent), errors_of(wrong, *WRITTEN)))
@@ -64,9 +62,7 @@ def router(pages: Pages, public_events: PublicEvents) -> APIRouter:
             lambda connection: profile.shown(connection, now(), doors.setup, slug[:100], public_events)
         )
         website = shown.parts.get("website", "")
-        return pages.show(
-            request, "profile.html", shown=shown, website=website if is_web_address(website) else ""
-        )
+        return pages.show(request, "profile.html", shown=shown, website=website if is_web_address(website) else "")
 
     @routes.get("/account/profile/preview")
     @need("account")

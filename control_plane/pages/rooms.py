@@ -16,7 +16,7 @@ from control_plane.api.doors import Here, Visit, form, need
 from control_plane.api.rooms import EventChange, EventWish, InvitationWish, JoinWish
 from control_plane.errors import ControlPlaneError, NotFound
 from control_plane.pages.account import zone_of
-from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
+from control_plane.pages.forms import Form, Refused, code, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
 from control_plane.rooms import events, invitations, joining
 from control_plane.rooms.guesses import Guesses
@@ -201,7 +201,7 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
         sent = form(request)
         bare = parse(number)
         try:
-            body = taken(JoinWish, {"id": bare, "name": sent.one("name"), "link": sent.one("token").strip()})
+            body = taken(JoinWish, {"id": bare, "name": sent.one("name"), "link": code(sent.one("token"))})
             name = joining.display_name(body.name)
             try:
                 found = doors.store.read(

@@ -24,6 +24,7 @@ from starlette.types import Scope
 from control_plane.accounts.tokens import csrf_of
 from control_plane.api.caller import Caller
 from control_plane.api.doors import Doors, Visit
+from control_plane.mail.mailbox import Mailbox
 from control_plane.pages import languages, words
 from control_plane.pages.forms import Form
 
@@ -104,6 +105,7 @@ class Pages:
     """Answers with pages."""
 
     doors: Doors
+    mailbox: Mailbox | None = None
 
     def language(self, connection: HTTPConnection) -> str:
         """Of this visitor."""
@@ -135,7 +137,9 @@ class Pages:
                 path=request.url.path,
                 form=form,
                 done=words.done(request.query_params.get("done", "")),
-                dev=self.doors.settings.dev,
+                dev=self.mailbox is not None,
+                # A problem before the door: who has a session is shown the way to his account.
+                unasked=here is NOBODY and self.doors.cookie in request.cookies,
                 script=script,
                 **values,
             )
@@ -175,10 +179,15 @@ def see(address: str) -> Response:
 
 
 def _day(language: str, day: datetime.date | datetime.datetime) -> str:
-    return format_date(day, "long", locale=language)
+    return format_date(day, "long", locale=_locale(language))
 
 
 def _instant(language: str, instant: datetime.datetime, zone: str = "UTC") -> str:
     return format_datetime(
-        instant.astimezone(datetime.UTC), "d MMM y, HH:mm z", tzinfo=zoneinfo.ZoneInfo(zone), locale=language
+        instant.astimezone(datetime.UTC), "d MMM y, HH:mm z", tzinfo=zoneinfo.ZoneInfo(zone), locale=_locale(language)
     )
+
+
+def _locale(language: str) -> str:
+    """How dates are written: English ones as in the older of its countries, day before month."""
+    return "en_GB" if language == "en" else language

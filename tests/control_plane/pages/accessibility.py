@@ -1,4 +1,4 @@
-"""What a parser can tell of a page's accessibility (WCAG 2.2: 1.1.1, 1.3.1, 2.4.1, 2.4.2, 3.1.1, 3.3.1, 3.3.2, 4.1.2)."""
+"""What a parser can tell of a page's accessibility (WCAG 2.2: 1.1.1, 1.3.1, 2.4.1, 2.4.2, 3.1.1, 3.3.1, 4.1.2)."""
 
 from __future__ import annotations
 

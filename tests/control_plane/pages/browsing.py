@@ -18,6 +18,7 @@ from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
+from control_plane.mail.mailbox import Mailbox
 from control_plane.rooms.guesses import Guesses
 from control_plane.rooms.setup import Media
 from control_plane.rooms.setup import Setup as RoomsSetup
@@ -226,7 +227,7 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
 
 def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
     rooms, guesses = rooms_setup(settings.setup), Guesses()
-    areas = [pages.area(rooms, guesses), lambda doors: api_rooms.router(doors, rooms, guesses)]
+    areas = [pages.area(rooms, guesses, mailbox=Mailbox()), lambda doors: api_rooms.router(doors, rooms, guesses)]
     return application(store, clock, settings, areas=areas, **more)
 
 
