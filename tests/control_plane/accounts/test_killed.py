@@ -56,4 +56,4 @@ def test_a_sign_up_that_is_killed_anywhere_and_tried_again_is_one_sign_up(store:
     assert templates == ["verification", "welcome"]
     codes = [row["code"] for row in seen.audit(store)]
     assert (codes.count("signed_up"), codes.count("verified")) == (1, 1)
-    assert list(store.read(lambda connection: list(audit.verify(connection, everything=True)))) == []
+    assert list(store.read(lambda connection: list(audit.verify(connection)))) == []

@@ -91,5 +91,5 @@ def test_the_same_key_at_the_same_time_does_it_once(here: World) -> None:
 def test_two_ask_for_one_slug_at_the_same_time(here: World) -> None:
     pair = [here.customer(f"{name}@example.com") for name in ("ann", "bob")]
     with entry("PROD-30.2"):
-        codes = together(*(lambda one=one: one.call("PATCH", "/account", {"slug": "acme"}) for one in pair))  # type: ignore[misc]
+        codes = together(*(lambda one=one: one.call("PATCH", "/account", {"slug": "acme"}) for one in pair))
         assert sorted(codes) == [204, 409]
