@@ -23,7 +23,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import _hypothesis_pytestplugin
+import _hypothesis_pytestplugin  # type: ignore[import-untyped]
 import alembic.command
 import babel.core
 import hypothesis.stateful
