@@ -3,8 +3,7 @@
 For each line "URL OUTSIDE NOWS_S K" on standard input it forks a child (so Python and its libraries are loaded once)
 and prints how that ended. URL is the database; OUTSIDE a file that gets a line for each letter and each call of a
 webhook that arrives; NOWS_S is where the clock stands one after another, in seconds after NOON; K the step (0: never).
-A step is every statement sent to the database, before and after each commit, and before and after something leaves the
-house.
+A step is every statement sent to the database, before and after each commit, and before and after something leaves.
 """
 
 from __future__ import annotations
