@@ -186,6 +186,10 @@ class Visitor:
         """The code of the newest such mail to him."""
         return str(seen.mails(self.site.store, self.email, template)[-1]["values"]["token"])
 
+    def visitor_again(self) -> Visitor:
+        """The same person with another browser."""
+        return Visitor(self.site, self.email)
+
     def signs_in(self, **fields: Any) -> Page:
         return self.sends("/sign-in", "/sign-in", **{"email": self.email, "password": PASSWORD, **fields})
 
