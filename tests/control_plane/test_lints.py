@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CLOCK = "control_plane/clock.py"
 # Shells that may measure how long something takes, each with its reason: "control_plane/x.py": "why". Never the time of
 # day, and never anything that is stored.
-MONOTONIC: dict[str, str] = {}
+MONOTONIC: dict[str, str] = {
+    "control_plane/running/outbound.py": "one call to a stranger's address has one deadline",
+    "control_plane/running/runner.py": "threads that end get so long together",
+}
 MONEY = ("control_plane/money.py", "control_plane/periods.py", "control_plane/ledger/", "0001_ledger.py")
 
 WALL_CLOCKS = {

@@ -166,7 +166,7 @@ class Visitor:
         sent = {name: value for name, value in fields.items() if value is not None}
         return Page(self.client.post(path, data=sent, headers={**self.headers, **headers}, follow_redirects=follow))
 
-    def sends(self, page: str, action: str, follow: bool = True, **fields: Any) -> Page:
+    def sends(self, page: str, action: str, follow: Any = True, **fields: Any) -> Page:
         """Open a page, fill in its form to `action`, and send it. None leaves a field out."""
         form: dict[str, Any] = dict(self.get(page).form(action))
         return self.post(action, {**form, **fields}, follow)

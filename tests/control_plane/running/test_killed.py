@@ -105,7 +105,7 @@ def copies(request: pytest.FixtureRequest, made: Store, tmp_path: Path) -> Itera
     opened: list[Store] = []
     if not POSTGRESQL:
         made.close()
-        origin = tmp_path / "control-plane.sqlite"
+        origin = Path(str(made.engine.url.database))
 
         def copy() -> Store:
             while opened:
