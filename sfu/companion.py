@@ -161,7 +161,8 @@ class Companion:
                 return
             deaths = 0 if listened else deaths + 1
             again_s = AGAIN_AFTER_S[min(deaths, len(AGAIN_AFTER_S) - 1)]
-            log.error("the control plane ended", extra=logs.fields(code=-1 if code is None else code, again_after_s=again_s))
+            status = -1 if code is None else code
+            log.error("the control plane ended", extra=logs.fields(code=status, again_after_s=again_s))
             await asyncio.sleep(again_s)
 
     async def _run(self) -> bool:

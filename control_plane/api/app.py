@@ -37,7 +37,8 @@ def application(
     public_events: PublicEvents = no_events,
 ) -> FastAPI:
     """The API over a store whose schema is the newest. `areas` are routers of other areas, made by their function of
-    the doors (`lambda doors: doors.adopt(router)` for one that is for everybody). Raises RuntimeError where a route declares no need."""
+    the doors (`lambda doors: doors.adopt(router)` for one that is for everybody); `public_events` tells which events a
+    profile shows. Raises RuntimeError where a route declares no need."""
     door = doors.Doors(store, clock, settings)
     pool = HashingPool(settings.hashing_threads, settings.hashing_queue)
     hashing = accounts.Hashing(pool, Passwords(settings.cost))

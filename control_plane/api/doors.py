@@ -43,7 +43,7 @@ CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"  # the same token in a form of a page, which cannot send headers
 ACCESS_HEADER = "Stentor-Access"  # of staff: the open access to a customer's account (ACC-27)
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_PROBLEMS: tuple[int | str, ...] = (401, 403, 404, 409, 410, 413, 422, 429, 503)
+_PROBLEMS: tuple[int | str, ...] = (400, 401, 403, 404, 409, 410, 413, 422, 429, 503)
 # Two that meet at a unique key: one sees the other's row the next time round.
 _MEETINGS = 5
 

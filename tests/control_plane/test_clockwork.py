@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from control_plane import clockwork
@@ -120,6 +120,8 @@ LAW = settings(
     max_examples=8 if POSTGRESQL else 20,
     deadline=None,
     derandomize=True,
+    # A world takes a moment; making it smaller would take minutes.
+    phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

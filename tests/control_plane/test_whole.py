@@ -34,7 +34,7 @@ class Visitor:
         return await self.http.request(method, f"/api/v1{path}", json=body, headers={"X-CSRF-Token": self.csrf})
 
     async def sign_up(self) -> None:
-        texts = (await self.ask("GET", "/legal")).json()
+        texts = (await self.ask("GET", "/legal/texts")).json()
         accepted = {one["kind"]: one["version"] for one in texts if one["kind"] in ("terms", "privacy")}
         form = {
             "email": self.email,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 # What stands in for what. Both ways where one entry has two.
@@ -47,22 +47,25 @@ class Mutant:
     text: str
 
 
-def mutants(text: str, *, texts: bool = True) -> Iterator[Mutant]:
-    """All of them, in the order of the source; with `texts` the ones that change a text too."""
+def mutants(text: str, *, texts: bool = True, passed_over: Collection[str] = ()) -> Iterator[Mutant]:
+    """All of them, in the order of the source; with `texts` the ones that change a text too.
+
+    Functions of a name in `passed_over` are left as they are.
+    """
     tree = ast.parse(text)
-    for number, node in enumerate(_walk(tree)):
+    for number, node in enumerate(_walk(tree, passed_over)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and not texts:
             continue
         for what, change in _changes(node):
             planted = copy.deepcopy(tree)
-            twin = list(_walk(planted))[number]
+            twin = list(_walk(planted, passed_over))[number]
             assert type(twin) is type(node)
             change(twin)
             if (changed := ast.unparse(ast.fix_missing_locations(planted))) != ast.unparse(tree):
                 yield Mutant(getattr(node, "lineno", 0), what, changed)
 
 
-def _walk(node: ast.AST, in_raise: bool = False) -> Iterator[ast.AST]:
+def _walk(node: ast.AST, passed_over: Collection[str], in_raise: bool = False) -> Iterator[ast.AST]:
     """All nodes that may be changed, each before its children, always in the same order."""
     yield node
     for name, value in ast.iter_fields(node):
@@ -71,10 +74,12 @@ def _walk(node: ast.AST, in_raise: bool = False) -> Iterator[ast.AST]:
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or _is_documentation(child) or _is_left_alone(child):
                 continue
+            if isinstance(child, ast.FunctionDef) and child.name in passed_over:
+                continue
             inside = in_raise or isinstance(child, ast.Raise)
             if inside and _is_sentence(child):
                 continue
-            yield from _walk(child, inside)
+            yield from _walk(child, passed_over, inside)
 
 
 def _is_documentation(node: ast.AST) -> bool:

@@ -69,6 +69,12 @@ def test_texts_may_be_left_alone() -> None:
     assert planted("x = 'a' + 'b'", texts=False) == ["x = 'a' - 'b'"]
 
 
+def test_functions_may_be_passed_over() -> None:
+    text = "def f():\n    return 1\n\ndef g():\n    return 2"
+    changed = [mutant.text for mutant in mutants(text, passed_over=["f"])]
+    assert len(changed) == 2 and all("return 1" in fault for fault in changed)
+
+
 def test_each_mutant_has_one_fault_and_says_where() -> None:
     text = "a = 1\nb = 2\nc = a < b"
     found = list(mutants(text))

@@ -227,7 +227,7 @@ def test_a_deleted_customer_is_found_in_no_column_outside_of_what_is_kept(store:
             )
         )
     assert store.read(found) == set()
-    assert list(store.read(lambda connection: list(audit.verify(connection, everything=True)))) == []
+    assert list(store.read(lambda connection: list(audit.verify(connection)))) == []
     assert len(store.read(lambda connection: list(connection.execute(free_uses.select())))) == 1
 
 

@@ -7,9 +7,9 @@ import datetime
 import pytest
 
 from control_plane.accounts import account as machine
-from control_plane.accounts import fingerprints, lifecycle, sessions
+from control_plane.accounts import lifecycle, sessions
 from control_plane.accounts.passwords import Cost
-from control_plane.accounts.tables import accounts, declarations, people
+from control_plane.accounts.tables import accounts, declarations, free_uses, people
 from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.entries import entry
@@ -128,7 +128,7 @@ def test_a_trial_through_a_partner_is_the_one_free_account_with_all_its_declarat
         here.stranger("jane+direct@example.com").signs_up()
         assert seen.mails(here.store, "jane+direct@example.com")[-1]["template"] == "free_account_used"
     with entry("ACC-13.1"):
-        assert rows(here.store, fingerprints.free_uses)
+        assert rows(here.store, free_uses)
     with entry("ACC-13.2"):
         accepted = seen.acceptances(here.store, jane.me()["person"])
         assert {one.kind: one.means for one in accepted}["terms"] == "partner"

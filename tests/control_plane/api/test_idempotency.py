@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from control_plane.accounts.tables import accounts, api_keys, idempotent_answers, people
@@ -59,9 +61,9 @@ def test_a_key_has_a_form(key: str) -> None:
     assert refused.value.field == "Idempotency-Key"
 
 
-def together(*calls: object) -> list[int]:
+def together(*calls: Callable[[], httpx.Response]) -> list[int]:
     with ThreadPoolExecutor(len(calls)) as pool:
-        return [done.result().status_code for done in [pool.submit(call) for call in calls]]  # type: ignore[arg-type]
+        return [done.result().status_code for done in [pool.submit(call) for call in calls]]
 
 
 def test_two_sign_ups_race_and_one_account_is_there(here: World) -> None:
@@ -89,5 +91,5 @@ def test_the_same_key_at_the_same_time_does_it_once(here: World) -> None:
 def test_two_ask_for_one_slug_at_the_same_time(here: World) -> None:
     pair = [here.customer(f"{name}@example.com") for name in ("ann", "bob")]
     with entry("PROD-30.2"):
-        codes = together(*(lambda one=one: one.call("PATCH", "/account", {"slug": "acme"}) for one in pair))  # type: ignore[misc]
+        codes = together(*(lambda one=one: one.call("PATCH", "/account", {"slug": "acme"}) for one in pair))
         assert sorted(codes) == [204, 409]

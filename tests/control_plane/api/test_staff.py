@@ -26,11 +26,14 @@ def suspended(here: World, staff: Person, person: Person) -> str:
     return account
 
 
+def key_of(person: Person) -> dict[str, str]:
+    made = person.call("POST", "/keys", {"name": "k", "scopes": ["events"]}).json()
+    return {"Authorization": f"Bearer {made['secret']}"}
+
+
 def test_a_suspension_is_at_once_logged_with_reason_and_actor_and_a_lift_restores_everything(here: World) -> None:
     staff, jane = here.staff(), here.customer("jane@example.com")
-    key = {
-        "Authorization": "Bearer " + jane.call("POST", "/keys", {"name": "k", "scopes": ["events"]}).json()["secret"]
-    }
+    key = key_of(jane)
     jane.call("PATCH", "/account", {"slug": "jane"})
     before = jane.me()
     account = suspended(here, staff, jane)
@@ -59,9 +62,7 @@ def test_with_the_agreement_ends_all_that_let_in(here: World) -> None:
     staff, jane = here.staff(), here.customer("jane@example.com")
     jane.call("PATCH", "/account", {"slug": "jane"})
     account = jane.me()["account"]
-    key = {
-        "Authorization": "Bearer " + jane.call("POST", "/keys", {"name": "k", "scopes": ["events"]}).json()["secret"]
-    }
+    key = key_of(jane)
     body = {"cause": "terminated", "ticket": "T-9", "abuse": True}
     assert staff.call("POST", f"/staff/accounts/{account}/close", body).json()["status"] == "closed"
     with entry("ACC-22.1"):

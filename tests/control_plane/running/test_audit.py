@@ -184,6 +184,20 @@ def test_a_row_that_was_made_to_fit_itself_does_not_fit_the_next(told: Store) ->
     assert breaks(told) == [Break("acc_a", 3, "it does not follow the row before it")]
 
 
+def test_a_row_and_the_link_to_it_cannot_be_forged_together(told: Store) -> None:
+    """The link is part of the next row's hash."""
+
+    def forge(connection: sa.Connection) -> None:
+        mine = sa.and_(entry.c.chain == "acc_a", entry.c.number == 2)
+        row = dict(connection.execute(sa.select(entry).where(mine)).one()._mapping) | {"code": "forged"}
+        connection.execute(entry.update().where(mine).values(code="forged", hash=audit._hash(row)))
+        following = sa.and_(entry.c.chain == "acc_a", entry.c.number == 3)
+        connection.execute(entry.update().where(following).values(previous=audit._hash(row)))
+
+    tampered(told, forge)
+    assert breaks(told) == [Break("acc_a", 3, "the row was changed")]
+
+
 def test_a_chain_whose_end_is_gone_is_found_when_all_are_walked(told: Store) -> None:
     told.write(
         lambda connection: connection.execute(tables.audit_chain.delete().where(tables.audit_chain.c.chain == "acc_b"))
