@@ -35,6 +35,7 @@ from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
 from control_plane.clock import Clock, SystemClock
 from control_plane.config import Told
+from control_plane.errors import NotFound
 from control_plane.legal import shipped, texts
 from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
@@ -137,11 +138,17 @@ def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
     )
 
     def may_host(connection: sa.Connection, account: str) -> bool:
-        status = lifecycle.state(connection, account).status
+        try:
+            status = lifecycle.state(connection, account).status
+        except NotFound:  # an id that nobody has is asked for as well, and must look like any other
+            return False
         return machine.access(status, accounts.subscription(connection, account)).host
 
     def plan(connection: sa.Connection, account: str) -> str:
-        return str(people.account(connection, account).plan)
+        try:
+            return str(people.account(connection, account).plan)
+        except NotFound:
+            return ""
 
     return rooms_setup.Setup(server, may_host, plan, told.url)
 

@@ -18,10 +18,13 @@ from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
+from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
+from control_plane.mail.message import Sender
 from control_plane.rooms.guesses import Guesses
 from control_plane.rooms.setup import Media
 from control_plane.rooms.setup import Setup as RoomsSetup
+from control_plane.running.work import Work
 from control_plane.storage.store import Store
 from sfu.contract import generate_pem, load_key
 from tests.control_plane import seen
@@ -166,8 +169,9 @@ class Visitor:
         sent = {name: value for name, value in fields.items() if value is not None}
         return Page(self.client.post(path, data=sent, headers={**self.headers, **headers}, follow_redirects=follow))
 
-    def sends(self, page: str, action: str, follow: Any = True, **fields: Any) -> Page:
-        """Open a page, fill in its form to `action`, and send it. None leaves a field out."""
+    def sends(self, page: str, action: str, **fields: Any) -> Page:
+        """Open a page, fill in its form to `action`, and send it. None leaves a field out; `follow` is as of `post`."""
+        follow = bool(fields.pop("follow", True))
         form: dict[str, Any] = dict(self.get(page).form(action))
         return self.post(action, {**form, **fields}, follow)
 
@@ -197,6 +201,10 @@ class Visitor:
 class Site(World):
     """A running control plane with its pages, and who looks at them."""
 
+    @property
+    def dev(self) -> bool:
+        return bool(self.app.state.doors.settings.dev)
+
     def visitor(self, email: str = "", **headers: str) -> Visitor:
         visitor = Visitor(self, email)
         visitor.headers |= headers
@@ -207,6 +215,13 @@ class Site(World):
         visitor = self.visitor(person.email)
         assert visitor.signs_in().heading
         return visitor
+
+    def delivers(self) -> None:
+        """Carry the mails that wait to the development mailbox."""
+        deliverer = send.deliverer(Sender("post@stentor.test"), self.app.state.mailbox.post)
+        work = Work(self.store, deliverers={"mail": deliverer})
+        while work.letter("mail", self.clock.now()):
+            pass
 
     def owner(self, email: str = "jane@example.com", **form: Any) -> Visitor:
         """A customer, signed in at the pages."""
@@ -230,9 +245,11 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
 
 
 def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
-    rooms, guesses = rooms_setup(settings.setup), Guesses()
-    areas = [pages.area(rooms, guesses, mailbox=Mailbox()), lambda doors: api_rooms.router(doors, rooms, guesses)]
-    return application(store, clock, settings, areas=areas, **more)
+    rooms, guesses, mailbox = rooms_setup(settings.setup), Guesses(), Mailbox()
+    areas = [pages.area(rooms, guesses, mailbox=mailbox), lambda doors: api_rooms.router(doors, rooms, guesses)]
+    app = application(store, clock, settings, areas=areas, **more)
+    app.state.mailbox = mailbox
+    return app
 
 
 @contextmanager

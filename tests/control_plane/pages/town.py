@@ -43,6 +43,7 @@ class Town:
             ("invitation", "stranger", "/invitation"),
             ("join", "stranger", f"/join/{self.number}"),
             ("support", "stranger", "/support"),
+            *([("mailbox", "stranger", "/dev/mail?to=jane@example.com")] if self.site.dev else []),
             ("legal", "stranger", "/legal"),
             ("legal-text", "stranger", terms),
             ("feedback", "stranger", "/legal/feedback"),
@@ -97,6 +98,7 @@ def town(site: Site) -> Town:
     assert answer.status_code == 201, answer.text
     made.access = answer.json()["id"]
     suspend(site, str(olga.me()["account"]))
+    site.delivers()
     people = {"jane": jane, "max": member, "olga": olga, "desk": staff}
     made.people = {name: site.at_pages(person) for name, person in people.items()} | {"stranger": site.visitor()}
     return made
