@@ -15,7 +15,7 @@ FAIL_S := 1800
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long asan mutants mutation rule-coverage broken-guards accept-meeting bench docs clean setup setup-test python
+.PHONY: help run test check test-all long asan mutants postgresql mutation rule-coverage broken-guards accept-meeting bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ check:
 	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
 	@echo "pytest" && $(BIN)/pytest -q --durations=10
 
-test-all: test long asan mutants mutation rule-coverage broken-guards ## make test, long time-outs, AddressSanitizer, ten million mutants, planted faults, rules and their guards (before an issue is resolved)
+test-all: test long asan mutants postgresql mutation rule-coverage broken-guards ## make test, long time-outs, AddressSanitizer, ten million mutants, PostgreSQL, planted faults, rules and their guards (before an issue is resolved)
+
+postgresql: setup-test
+	@echo "the control plane's tests on PostgreSQL" && STENTOR_TEST_POSTGRESQL=1 $(BIN)/pytest -q tests/control_plane
 
 long: setup-test
 	@echo "tests marked long" && $(BIN)/pytest -q -m long

@@ -1,6 +1,6 @@
 """[I/O] The control plane's process: `python -m control_plane`, started by `stentor serve` (sfu.companion).
 
-One line of JSON on standard input says all settings (control_plane.config.Told). It answers "listening" on standard
+One line of JSON on standard input says all settings (sfu.control.Told). It answers "listening" on standard
 output once it may be asked, and ends, finishing what it does, when standard input is closed.
 """
 
@@ -34,7 +34,6 @@ from control_plane.api.app import application
 from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
 from control_plane.clock import Clock, SystemClock
-from control_plane.config import Told
 from control_plane.errors import NotFound
 from control_plane.legal import shipped, texts
 from control_plane.mail import send
@@ -52,6 +51,7 @@ from control_plane.storage import migrate
 from control_plane.storage.store import Store
 from sfu import logs
 from sfu.contract import load_key
+from sfu.control import Told
 
 log = logging.getLogger("stentor.control")
 # What is open when the server ends gets so long; nothing is lost by cutting it.

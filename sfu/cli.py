@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
 from sfu import companion, doctor
 from sfu import config as settings
 from sfu.contract import SOURCES, Grant, Source, sign
+from sfu.control import Appoint
 from sfu.errors import Unauthorized
 from sfu.machine import facts
 from sfu.serve import StartError, serve, token_key
@@ -133,22 +137,10 @@ def _doctor(arguments: argparse.Namespace, config: settings.Config) -> int:
 
 
 def _appoint(arguments: argparse.Namespace, config: settings.Config) -> int:
-    # Not at the top: a server would load a database's driver that it never uses.
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from control_plane.appoint import appoint, url_of
-    from control_plane.clock import SystemClock
-    from control_plane.errors import RequestError
-
-    url = url_of(config.control.database, companion.folder_of(config))
-    try:
-        appoint(url, arguments.email, SystemClock())
-    except RequestError as error:
-        raise StartError(error.reason) from error
-    except SQLAlchemyError as error:
-        raise StartError("the database cannot be used: start the server once, or see control.database") from error
-    print("done: the staff desk is on the account's menu after the next sign-in")
-    return 0
+    told = Appoint(config.control.database, str(companion.folder_of(config)), arguments.email)
+    # The control plane writes its own tables; the address goes by a pipe, for arguments are seen by others.
+    command = [sys.executable, "-m", "control_plane", "appoint"]
+    return subprocess.run(command, input=msgspec.json.encode(told) + b"\n", check=False).returncode
 
 
 def _tokens(config: settings.Config) -> dict[str, str]:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from control_plane.config import Told
 from sfu import certificate, logs
 from sfu.config import Config
+from sfu.control import Told
 
 log = logging.getLogger("stentor.control")
 # A database that is away is back in seconds or in hours; each start costs a second of a core.

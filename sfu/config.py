@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from control_plane.config import Control, Mail
 from sfu.contract import SEATS_MAX, SENDERS_MAX, CameraCodec, Policy
+from sfu.control import Control, Mail
 from sfu.logs import Format
 
 ENVIRONMENT_PREFIX = "STENTOR_"

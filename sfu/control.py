@@ -1,4 +1,4 @@
-"""The settings of the control plane: two sections of the one configuration (sfu.config), and what the process is told.
+"""What the server and the control plane's process share beside grants: two sections of settings, and what it is told.
 
 It is told by one line of JSON on its standard input, for there are secrets in it, which an argument or a variable of
 the environment would show to others on the machine.
@@ -39,13 +39,21 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How mail leaves. Without a host it stays in the development mailbox under --dev, and waits otherwise."""
 
     host: Annotated[str, Meta(description="SMTP server. Empty: see above.")] = ""
-    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 587
+    port: Annotated[int, Meta(ge=1, le=65535, description="Its TCP port; 465 speaks TLS from the first byte.")] = 587
     security: Annotated[
         Literal["starttls", "tls", "none"], Meta(description="How it is encrypted. none: for loopback alone.")
     ] = "starttls"
     user: Annotated[str, Meta(description="User name there. Empty: no sign-in.")] = ""
     password: Annotated[str, Meta(description="Its password. Better given by environment.")] = ""
     sender: Annotated[str, Meta(description="Address that mails come from.")] = "stentor@localhost"
+
+
+class Appoint(msgspec.Struct, frozen=True):
+    """Make the person with this address staff (`stentor appoint`)."""
+
+    database: str  # control.database
+    folder: str
+    email: str
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
