@@ -1,0 +1,50 @@
+"""[I/O] Threads for hashing: as many as cores, behind a short queue. Nothing else of the process waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from control_plane.errors import Unavailable
+
+T = TypeVar("T")
+
+# With two cores and 0.15 s a hash the last one in the queue waits 2.5 s; more would only wait to give up.
+QUEUE_MAX = 32
+RETRY_AFTER_S = 3.0
+
+
+class HashingPool:
+    """Runs hashing on `threads` threads; at most `queue` more may wait. Argon2 lets go of the GIL."""
+
+    def __init__(self, threads: int | None = None, queue: int = QUEUE_MAX) -> None:
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
+        self._places = threading.BoundedSemaphore(self._threads + queue)
+        self.done = 0  # pieces of work, for the tests and metrics
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of `work`. Raises Unavailable with `retry_after_s` where the queue is full."""
+        if not self._places.acquire(blocking=False):
+            raise Unavailable("busy_hashing", "too many are signing in; try again", retry_after_s=RETRY_AFTER_S)
+        try:
+            # Shielded by the executor: a caller who goes away leaves the work to end by itself.
+            future = self._pool.submit(self._counted, work)
+        except RuntimeError:  # closed
+            self._places.release()
+            raise
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _counted(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        finally:
+            self.done += 1

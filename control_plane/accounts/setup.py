@@ -1,0 +1,72 @@
+"""What the services of this area are told once at start: randomness, the fingerprints' key, addresses, plans. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from control_plane.accounts.account import Subscription
+from control_plane.accounts.tokens import Draw, random_token
+from control_plane.errors import Invalid
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the accounts area must know of a plan. Prices and the other limits are the catalogue's (billing, rooms).
+
+    `members`: people beside the owner. `currencies`: those it is sold in. A retired plan goes on for who has it.
+    """
+
+    name: str
+    members: int
+    currencies: frozenset[str] = frozenset(("USD", "EUR", "PLN"))
+    on_sale: bool = True
+
+
+# The free version has no plan (ACC-10); its limits stand under the empty name.
+FREE = ""
+PLANS: Mapping[str, Plan] = {
+    plan.name: plan
+    for plan in (
+        Plan(FREE, members=1),
+        Plan("basic", members=3),
+        Plan("professional", members=25),
+        Plan("business", members=250),
+    )
+}
+
+
+def unbilled(connection: sa.Connection, account: str) -> Subscription:
+    """The subscription of an account as long as there is no billing: everybody is on trial."""
+    return "trial"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`fingerprint_key` must stay the same for ever: the one free account and bans are found by it."""
+
+    fingerprint_key: bytes
+    base_url: str = "http://localhost:8080"
+    draw: Draw = random_token
+    plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
+    subscription: Callable[[sa.Connection, str], Subscription] = unbilled
+
+    def link(self, path: str, token: str) -> str:
+        """A page of ours with a token. It stands after #, so that it reaches no log and no Referer."""
+        return f"{self.base_url}{path}#token={token}"
+
+    def members_max(self, plan: str) -> int:
+        """Of a plan that is no longer in the catalogue: as free."""
+        return (self.plans.get(plan) or self.plans[FREE]).members
+
+    def plan_for_sale(self, name: str, currency: str) -> None:
+        """Raises Invalid with field `plan` or `currency` for what cannot be bought now (ACC-10)."""
+        plan = self.plans.get(name)
+        if name == FREE:
+            return
+        if plan is None or not plan.on_sale:
+            raise Invalid("plan_unknown", "this plan is not on sale", field="plan")
+        if currency not in plan.currencies:
+            raise Invalid("plan_currency", "this plan is not sold in that currency", field="currency")

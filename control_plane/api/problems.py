@@ -1,0 +1,158 @@
+"""The one door for errors: problem+json (RFC 9457) with `code`, `field` where one is wrong, and the request's id."""
+
+from __future__ import annotations
+
+import http
+import json
+import logging
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from control_plane.errors import ControlPlaneError
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What every error looks like. `code` is a stable word for programs, `detail` a sentence for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    field: str | None = None
+
+
+def answer(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    request_id: str,
+    field: str | None = None,
+    retry_after_s: float | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One problem as a response."""
+    phrase = http.HTTPStatus(status).phrase
+    body: dict[str, Any] = {
+        "type": f"urn:stentor:problem:{code}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    if field is not None:
+        body["field"] = field
+    sent = dict(headers or {})
+    if retry_after_s is not None:
+        sent["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        sent["WWW-Authenticate"] = 'Bearer realm="stentor"'
+    return Response(json.dumps(body, ensure_ascii=False), status, sent, media_type=MEDIA_TYPE)
+
+
+def request_id(scope: Scope) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def told(
+    scope: Scope,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    retry_after_s: float | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One problem as whoever asked can read it: a page for a browser that is not at the API, if the application has
+    pages (`Doors.problem_page`), and problem+json for everybody else."""
+    plain = answer(
+        status,
+        code,
+        detail,
+        request_id=request_id(scope),
+        field=field,
+        retry_after_s=retry_after_s,
+        headers=headers,
+    )
+    state = scope["app"].state if "app" in scope else None
+    page = getattr(getattr(state, "doors", None), "problem_page", None)
+    wished = Headers(scope=scope).get("accept", "")
+    if page is None or scope["path"].startswith("/api/") or "text/html" not in wished:
+        return plain
+    shown: Response = page(scope, status, code, plain)
+    return shown
+
+
+async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI answer to a body over the limit."""
+    refusal = told(
+        scope, 413, "body_too_large", "the body is larger than is taken here", headers={"Connection": "close"}
+    )
+    await refusal(scope, receive, send)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of `app` leave by this door."""
+
+    @app.exception_handler(ControlPlaneError)
+    async def ours(request: Request, error: ControlPlaneError) -> Response:
+        if error.status >= 500 and error.retry_after_s is None:
+            _log.error("request %s: %s", request_id(request.scope), error.code)
+        return told(
+            request.scope,
+            error.status,
+            error.code,
+            error.reason,
+            field=error.field,
+            retry_after_s=error.retry_after_s,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def schema(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
+        code = {"missing": "field_missing", "extra_forbidden": "field_unknown", "json_invalid": "json_malformed"}
+        # The sentence of pydantic names the rule and never repeats the value.
+        return told(
+            request.scope,
+            422,
+            code.get(first["type"], "field_malformed"),
+            first["msg"],
+            field=".".join(where) or None,
+        )
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed", 400: "body_malformed"}.get(error.status_code, "refused")
+        return told(
+            request.scope,
+            error.status_code,
+            code,
+            http.HTTPStatus(error.status_code).phrase,
+            headers=dict(error.headers or {}),
+        )
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # The type and place, not the message: it may hold what somebody typed.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        _log.error("request %s: %s at %s", request_id(request.scope), type(error).__name__, place)
+        return told(request.scope, 500, "internal", "a fault of ours")

@@ -1,0 +1,148 @@
+"""People who use the API in tests: each has a client of his own and speaks in words of the product."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from control_plane.accounts import addresses, staff
+from control_plane.accounts.passwords import Cost
+from control_plane.accounts.setup import Setup
+from control_plane.accounts.tokens import Draw
+from control_plane.api.app import application
+from control_plane.api.settings import Settings
+from control_plane.clock import TestClock
+from control_plane.storage.store import Store
+from tests.control_plane import seen
+
+START = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
+PASSWORD = "a long enough pass phrase"
+# Argon2's least: a test is about who may come in, not about how long it takes.
+CHEAP = Cost(passes=1, memory_kib=8, lanes=1)
+FINGERPRINT_KEY = b"k" * 32
+TEXTS = {"terms": "2022-12-15", "privacy": "2022-12-15"}
+
+
+def drawn(seed: int) -> Draw:
+    """Randomness that repeats."""
+    source = random.Random(seed)
+    return lambda characters: "".join(source.choices("abcdefghijklmnopqrstuvwxyz234567", k=characters))
+
+
+def settings(**changes: Any) -> Settings:
+    setup = changes.pop("setup", None) or Setup(FINGERPRINT_KEY, "https://stentor.test", drawn(1))
+    return Settings(**{"setup": setup, "cost": CHEAP, **changes})
+
+
+@dataclass
+class Person:
+    """Somebody with a browser. Every request that changes something carries his session's CSRF token."""
+
+    world: World
+    email: str = ""
+    password: str = PASSWORD
+    client: httpx.Client = field(init=False)
+    csrf: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = self.world.client()
+
+    def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        headers = {"X-CSRF-Token": self.csrf, **self.headers, **more.pop("headers", {})}
+        extra = {} if body is None else {"json": body}
+        return self.client.request(method, f"/api/v1{path}", headers=headers, **extra, **more)
+
+    def form(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "email": self.email,
+            "password": self.password,
+            "business": True,
+            "adult": True,
+            "accepted": TEXTS,
+            "business_name": "Jane's Lessons",
+            **changes,
+        }
+
+    def signs_up(self, **changes: Any) -> httpx.Response:
+        return self.call("POST", "/sign-ups", self.form(**changes))
+
+    def verifies(self) -> httpx.Response:
+        return self.call("POST", "/verifications", {"token": self.mailed("verification")})
+
+    def mailed(self, template: str) -> str:
+        """The token of the newest such mail to him."""
+        return str(seen.mails(self.world.store, addresses.email(self.email), template)[-1]["values"]["token"])
+
+    def signs_in(self) -> httpx.Response:
+        answer = self.call("POST", "/sessions", {"email": self.email, "password": self.password})
+        if answer.status_code == 201:
+            self.csrf = answer.json()["csrf"]
+        return answer
+
+    def accepts_invitation(self, **changes: Any) -> httpx.Response:
+        body = {"token": self.mailed("invitation"), "password": self.password, "adult": True, "accepted": TEXTS}
+        return self.call("POST", "/invitations/accept", {**body, **changes})
+
+    def me(self) -> dict[str, Any]:
+        answer = self.call("GET", "/me")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+@dataclass
+class World:
+    """A running control plane (in process) and its people."""
+
+    store: Store
+    clock: TestClock
+    app: FastAPI
+    base_url: str = "https://stentor.test"
+
+    def client(self) -> httpx.Client:
+        return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
+
+    def stranger(self, email: str = "") -> Person:
+        return Person(self, email)
+
+    def customer(self, email: str, **form: Any) -> Person:
+        """Signed up, verified and signed in."""
+        person = self.stranger(email)
+        assert person.signs_up(**form).status_code == 202
+        answer = person.verifies()
+        assert answer.status_code == 200, answer.text
+        assert person.signs_in().status_code == 201
+        return person
+
+    def staff(self, email: str = "desk@stentor.test") -> Person:
+        person = self.customer(email)
+        id_ = person.me()["person"]
+        self.store.write(lambda connection: staff.appoint(connection, self.clock.now(), id_, "command_line"))
+        return person
+
+    def member(self, owner: Person, email: str, rights: list[str]) -> Person:
+        """Invited by the owner with these rights, and signed in."""
+        answer = owner.call("POST", "/invitations", {"email": email, "rights": rights})
+        assert answer.status_code == 201, answer.text
+        person = self.stranger(email)
+        taken = person.accepts_invitation()
+        assert taken.status_code == 200, taken.text
+        assert person.signs_in().status_code == 201
+        return person
+
+
+@contextmanager
+def world(store: Store, make: Callable[..., FastAPI] = application, **changes: Any) -> Iterator[World]:
+    clock = TestClock(START)
+    seen.publish_texts(store, START)
+    app = make(store, clock, settings(**changes))
+    yield World(store, clock, app)
+    app.state.hashing.pool.close()
