@@ -56,8 +56,10 @@ def listen(config: Config) -> socket.socket:
 
 
 def folder_of(config: Config) -> Path:
-    """Where it keeps what it keeps. Raises RuntimeError where there is no home."""
-    return certificate.folder_of(config.control.folder, dict(os.environ))
+    """Where it keeps what it keeps: as set, else the service's own (systemd), else of the user's data. Raises
+    RuntimeError where there is no home."""
+    environment = dict(os.environ)
+    return certificate.folder_of(config.control.folder or environment.get("STATE_DIRECTORY", ""), environment)
 
 
 def joined(config: Config, bound: socket.socket) -> Config:

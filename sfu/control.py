@@ -27,7 +27,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="How people reach the media server's page. Empty: localhost and http.port.")
     ] = ""
     folder: Annotated[
-        str, Meta(description="Where SQLite and keys are kept. Empty: stentor in the user's data folder.")
+        str, Meta(description="Where SQLite and keys are kept. Empty: the service's, or in the user's data folder.")
     ] = ""
     database: Annotated[
         str,

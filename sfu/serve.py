@@ -280,7 +280,7 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     key, key_text = _token_key(config)
     beside = _beside(config, key)
     if beside is not None:
-        config = companion.joined(config, beside)
+        config = _joined(config, beside)
     served = Served(config, key=key)
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -300,6 +300,16 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     log.info("stopping")
     say("stopping")
     await asyncio.gather(served.stop(), *(() if plane is None else (plane.stop(),)))
+
+
+def _joined(config: Config, beside: socket.socket) -> Config:
+    """companion.joined. Raises StartError."""
+    try:
+        return companion.joined(config, beside)
+    except (OSError, RuntimeError) as error:
+        raise StartError(
+            f"the control plane's folder cannot be made ({error}): set --control-folder, or --control-enabled false"
+        ) from error
 
 
 def _beside(config: Config, key: TokenKey) -> socket.socket | None:
