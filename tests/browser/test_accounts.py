@@ -78,11 +78,14 @@ async def test_from_sign_up_over_the_mail_to_a_room(tmp_path: Path, scripts: boo
             await expect(page.get_by_role("heading", level=1)).to_have_text("Piano for beginners")
             # The form leads to another origin, which the policy of the page must allow: a redirect is held against it.
             seen: list[str] = []
-            await page.route(f"{MEDIA}/**", lambda route: route.fulfill(body="the room"))
             page.on("request", lambda request: seen.append(request.url))
-            await page.get_by_role("button", name="Start", exact=True).click()
-            await page.wait_for_url(f"{MEDIA}/**")
-            assert "#token=ey" in page.url
+            # That there is nobody at the other origin does not matter: the browser has to set out for it.
+            async with page.expect_request(lambda request: request.url.startswith(MEDIA)) as asked:
+                await page.get_by_role("button", name="Start", exact=True).click()
+            led = (await asked.value).redirected_from
+            answer = None if led is None else await led.response()
+            assert answer is not None and "#token=ey" in (await answer.all_headers())["location"]
             assert all(url.startswith((site.base_url, MEDIA)) for url in seen)
     store.close()
-    assert said == []
+    # Chromium also tells that the form which lacked something was answered by 422; a policy's complaint reads otherwise.
+    assert [text for text in said if "status of 422" not in text] == []
