@@ -87,5 +87,5 @@ async def test_from_sign_up_over_the_mail_to_a_room(tmp_path: Path, scripts: boo
             assert answer is not None and "#token=ey" in (await answer.all_headers())["location"]
             assert all(url.startswith((site.base_url, MEDIA)) for url in seen)
     store.close()
-    # Chromium also tells that the form which lacked something was answered by 422; a policy's complaint reads otherwise.
+    # Chromium also tells that the form which lacked something was answered by 422; a policy complains otherwise.
     assert [text for text in said if "status of 422" not in text] == []
