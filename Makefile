@@ -11,7 +11,7 @@ ARGS ?=
 MUTANTS ?= 10000000
 # Minutes of `make test` without set-up: past the first it says so, past the second it fails.
 WARN_S := 720
-FAIL_S := 1800
+FAIL_S := 2700
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
@@ -23,7 +23,7 @@ help: ## this list
 run: setup ## set up all that is missing, then serve the page at http://localhost:8080 (ARGS="--http-port 9000")
 	@exec $(BIN)/stentor serve --dev $(ARGS)
 
-test: setup-test ## set up, lint, check types, test the page and the server (about ten minutes)
+test: setup-test ## set up, lint, check types, test the page and the server (about twenty minutes)
 	@start=$$(date +%s); \
 	timeout --foreground --kill-after=30 $(FAIL_S) $(MAKE) --no-print-directory check || { code=$$?; \
 		[ $$code -ne 124 ] || echo "make test took longer than $(FAIL_S) s and was stopped: something hangs, or the tests have grown too slow" >&2; \
