@@ -159,11 +159,17 @@ class Inspect(msgspec.Struct, frozen=True, tag=True):
     after: int = 0  # only peers with a higher number
 
 
+class Meter(msgspec.Struct, frozen=True, tag=True):
+    """Ask what every peer received and sent so far; answered by Metered."""
+
+    request: int
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """End the worker within a second."""
 
 
-Command = Describe | View | Limit | Mute | Close | Snapshot | Inspect | Stop
+Command = Describe | View | Limit | Mute | Close | Snapshot | Inspect | Meter | Stop
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -328,9 +334,16 @@ class Inspection(msgspec.Struct, frozen=True, tag=True):
     following: int  # `after` for the next page; 0 = that was the last
 
 
+class Metered(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Meter, and for a single peer the last word when it is closed (then `request` is 0)."""
+
+    request: int
+    octets: tuple[tuple[int, int, int], ...]  # (peer, received from it, sent to it): whole datagrams, since it began
+
+
 Event = (
     WorkerReady | Done | Refused | PeerConnected | PeerFailed | PathSilent
-    | SlotShown | TrackLayers | Levels | Counters | Inspection
+    | SlotShown | TrackLayers | Levels | Counters | Inspection | Metered
 )  # fmt: skip
 
 

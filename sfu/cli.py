@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
+from sfu import companion, doctor
 from sfu import config as settings
-from sfu import doctor
 from sfu.contract import SOURCES, Grant, Source, sign
+from sfu.control import Appoint
 from sfu.errors import Unauthorized
 from sfu.machine import facts
 from sfu.serve import StartError, serve, token_key
@@ -56,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
     token.add_argument("--hidden", action="store_true", help="is not shown to others")
     token.add_argument("--valid-s", type=float, default=3600.0, help="seconds in which to join (default: 3600)")
     _add_settings(token)
+    appointing = commands.add_parser(
+        "appoint",
+        help="make somebody with an account a member of the staff",
+        epilog="example:\n  stentor appoint --email ada@example.com\n",
+        formatter_class=_Raw,
+    )
+    appointing.add_argument("--email", required=True, help="the address that the person signs in with")
+    _add_settings(appointing)
     checking = commands.add_parser(
         "doctor", help="say what is wrong with this machine and what to do", epilog=EXAMPLES, formatter_class=_Raw
     )
@@ -124,6 +136,13 @@ def _doctor(arguments: argparse.Namespace, config: settings.Config) -> int:
     return 0 if doctor.healthy(lines) else 1
 
 
+def _appoint(arguments: argparse.Namespace, config: settings.Config) -> int:
+    told = Appoint(config.control.database, str(companion.folder_of(config)), arguments.email)
+    # The control plane writes its own tables; the address goes by a pipe, for arguments are seen by others.
+    command = [sys.executable, "-m", "control_plane", "appoint"]
+    return subprocess.run(command, input=msgspec.json.encode(told) + b"\n", check=False).returncode
+
+
 def _tokens(config: settings.Config) -> dict[str, str]:
     """The token settings alone: a key that --dev would make here no server would know."""
     tokens = config.tokens
@@ -133,6 +152,7 @@ def _tokens(config: settings.Config) -> dict[str, str]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, settings.Config], int]] = {
     "serve": lambda arguments, config: serve(config),
     "token": _token,
+    "appoint": _appoint,
     "doctor": _doctor,
 }
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from sfu.contract import SEATS_MAX, SENDERS_MAX, CameraCodec, Policy
+from sfu.control import Control, Mail
 from sfu.logs import Format
 
 ENVIRONMENT_PREFIX = "STENTOR_"
@@ -111,6 +112,26 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     requests_per_s: Annotated[float, Meta(gt=0, description="Requests per second of one address, lasting.")] = 50.0
     requests_burst: Annotated[int, Meta(ge=1, description="Requests at once, on top.")] = 200
+
+
+class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the control plane is told of rooms and their use. Off unless `url` is set."""
+
+    url: Annotated[
+        str, Meta(description="Where records are handed over (https://.../internal/usage). Empty: nothing is kept.")
+    ] = ""
+    token: Annotated[str, Meta(description="Bearer for it, at least 32 characters. Better given by environment.")] = ""
+    file: Annotated[
+        str, Meta(description="Where records wait until they are acknowledged (SQLite). One node, one file.")
+    ] = "stentor-uplink.sqlite"
+    report_s: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds between reports. Raised: a crash of the node loses more of the use."),
+    ] = 30.0
+    kept_max: Annotated[
+        int,
+        Meta(ge=100, description="Records kept at most, 300 bytes each. Beyond it new ones are lost, and counted."),
+    ] = 500_000
 
 
 class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -243,14 +264,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: Tokens = Tokens()
     turn: Turn = Turn()
     api: Api = Api()
+    uplink: Uplink = Uplink()
     room: Room = Room()
     audio: Audio = Audio()
     session: Session = Session()
     limits: Limits = Limits()
     log: Log = Log()
+    control: Control = Control()
+    mail: Mail = Mail()
 
 
-SECRETS = frozenset({"tokens.shared_key", "api.token", "turn.secret"})
+SECRETS = frozenset(
+    {"tokens.shared_key", "api.token", "turn.secret", "uplink.token", "control.database", "mail.password"}
+)
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
@@ -416,7 +442,16 @@ def _checked(values: Mapping[str, Any]) -> Config:
         raise ConfigError("http.certificate_file and http.key_file go together: set both or none")
     if config.session.gone_s < config.session.resume_s:
         raise ConfigError("session.gone_s is smaller than session.resume_s")
-    for key, secret in (("tokens.shared_key", config.tokens.shared_key), ("api.token", config.api.token)):
+    if config.uplink.url and not re.fullmatch(r"https?://[^/@\s]+/\S*", config.uplink.url):
+        raise ConfigError("uplink.url is not like https://control.example/internal/usage")
+    if config.uplink.url and not (config.uplink.token and config.uplink.file):
+        raise ConfigError("uplink.url needs uplink.token and uplink.file")
+    secrets = {
+        "tokens.shared_key": config.tokens.shared_key,
+        "api.token": config.api.token,
+        "uplink.token": config.uplink.token,
+    }
+    for key, secret in secrets.items():
         if secret and len(secret) < 32:
             raise ConfigError(f"{key} is shorter than 32 characters and could be guessed")
     return config

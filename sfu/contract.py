@@ -38,7 +38,22 @@ TOKEN_BYTES_MAX = 8192
 # A shorter HMAC key can be searched (RFC 7518 section 3.2: at least the size of the hash).
 SHARED_KEY_BYTES_MIN = 32
 
+# Who was put out of one room and must stay out. Their old grants outlive 60 s only by a fault, so this is plenty.
+PUT_OUT_MAX = 200
+
 _ALGORITHMS = ("EdDSA", "Ed25519", "HS256")
+
+Seats = Annotated[int, Meta(ge=1, le=SEATS_MAX)]
+Senders = Annotated[int, Meta(ge=0, le=SENDERS_MAX)]
+Version = Annotated[int, Meta(ge=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many a room holds, as of a version of its policy: with it a grant needs no policy that came before."""
+
+    seats: Seats
+    senders: Senders
+    version: Version
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +71,29 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     moderate: bool = False
     visible: bool = True
     manage: bool = False  # may use the server API for this room
+    limits: Limits | None = None  # taken over by the room when it knows an older version, or none
     issued_at: float = 0.0
     expires_at: float = 0.0
+
+
+class PutOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who must leave: grants for `identity` that were issued until `at` (unix seconds) are worth nothing."""
+
+    identity: Annotated[str, Meta(min_length=1, max_length=IDENTITY_CHARACTERS_MAX)]
+    at: Annotated[float, Meta(ge=0)]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one room is like. Lower `seats` or `senders` than are taken put nobody out; they refuse the next."""
 
-    seats: Annotated[int, Meta(ge=1, le=SEATS_MAX)] = 40
-    senders: Annotated[int, Meta(ge=0, le=SENDERS_MAX)] = 40  # of the seats, those whose grant lets them publish
+    seats: Seats = 40
+    senders: Senders = 40  # of the seats, those whose grant lets them publish
     audience_visible: bool = False  # everybody may read the roster of the audience, not only who moderates
     camera_codec: CameraCodec = "VP8"  # of screens too; connections that stand keep the one they began with
     audio_red: bool = False  # ask every microphone to send each frame twice (RED), for networks that lose packets
-    version: Annotated[int, Meta(ge=0)] = 0  # a lower one than the room's is refused
+    closed: bool = False  # nobody comes in, and who is in is put out
+    put_out: Annotated[tuple[PutOut, ...], Meta(max_length=PUT_OUT_MAX)] = ()  # who must leave and stay out
+    version: Version = 0  # a lower one than the room's is refused, and so is another policy of the same (but 0)
 
 
 class _Claims(msgspec.Struct, kw_only=True):
@@ -84,6 +109,7 @@ class _Claims(msgspec.Struct, kw_only=True):
     moderate: bool = False
     visible: bool = True
     manage: bool = False
+    limits: Limits | None = None
     iat: float = 0.0
 
 
@@ -169,6 +195,8 @@ def sign(grant: Grant, key: TokenKey, now: float) -> str:
         "visible": grant.visible,
         "manage": grant.manage,
     }
+    if grant.limits is not None:
+        claims["limits"] = msgspec.to_builtins(grant.limits)
     algorithm = key.algorithms[0]
     return jwt.encode({"alg": algorithm, "kid": key.key_id}, claims, key.key, registry=_registry(key))
 
@@ -204,6 +232,7 @@ def verify(token: str, key: TokenKey, now: float, *, resuming: bool = False) -> 
         moderate=claims.moderate,
         visible=claims.visible,
         manage=claims.manage,
+        limits=claims.limits,
         issued_at=claims.iat,
         expires_at=claims.exp,
     )

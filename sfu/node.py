@@ -10,36 +10,37 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from sfu import channel, errors, rooms
 from sfu import room_values as values
 from sfu.config import Config, worker_config
-from sfu.contract import Grant, Policy, TokenKey, verify
+from sfu.contract import Policy, TokenKey
 from sfu.draws import Draws
+from sfu.gate import Gate
 from sfu.logs import fields
 from sfu.process import process_use
 from sfu.room import Room
 from sfu.signalling import effects, messages, whip_values
 from sfu.signalling.announced import candidates
-from sfu.signalling.backend import Client, NodeSnapshot
+from sfu.signalling.backend import Client, NodeSnapshot, UplinkSums
 from sfu.signalling.feeds import Feeds
 from sfu.signalling.journal import Journal
-from sfu.signalling.negotiation import Negotiation
+from sfu.signalling.negotiation import for_policy
 from sfu.signalling.session import Session
 from sfu.signalling.session_index import AnySession, SessionIndex
 from sfu.signalling.surroundings import Surroundings
 from sfu.signalling.told import error_message, event_name, hearers, message_of
 from sfu.signalling.whip_session import WhipSession
 from sfu.snapshots import LoopLag, Snapshots
+from sfu.usage import Books
 from sfu.workers import Launch, Worker, launch, worker_error
 
 log = logging.getLogger("stentor.node")
 
 # Sessions are looked at so often for what has been gone too long. Rarer: seats stay taken that much longer.
 TICK_S = 1.0
-# Of a server that is too busy. Shorter: those who were refused add to its work.
-RETRY_AFTER_S = 5.0
 
 
 class Node:
@@ -54,23 +55,32 @@ class Node:
         clock: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
         chance: random.Random | None = None,
+        renews: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config = config
-        self._key = key
         self._clock = clock
         self.unix_time = unix_time
         self._draws = draws = Draws(chance)
         self.counts = effects.Counts()
         self.feeds = Feeds()
+        self.books: Books | None = None  # kept only where somebody reads them
+        self.uplink_sums: Callable[[], UplinkSums] = UplinkSums
+        self.verify = Gate(key, unix_time, renews).verify
         self.rooms = rooms.Rooms(
             policy=config.room.policy(), rooms_max=config.limits.rooms, participants_max=config.limits.participants
         )
+        self._workers = [
+            Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
+            for number in range(config.media.workers)
+        ]
+        self._snapshots = Snapshots(self._workers, draws.request, config.limits.busy_share)
+        self.meter: Callable[[], Awaitable[None]] = self._snapshots.meter  # the books then know all bytes
         self._around = Surroundings(
             config=config,
             rooms=self.rooms,
             verify=self.verify,
-            admit=self._admit,
-            negotiate=self._negotiate,
+            admit=self._snapshots.admit,
+            negotiate=partial(for_policy, draws),
             unix_time=self.unix_time,
             draw_peer=draws.peer,
             draw_request=draws.request,
@@ -78,13 +88,8 @@ class Node:
             draw_key=draws.key,
             counts=self.counts,
         )
-        self._workers = [
-            Worker(worker_config(config, number), launcher, self._event, self._worker_lost)
-            for number in range(config.media.workers)
-        ]
         self._sessions = SessionIndex(config.limits.sessions_per_address)
         self._describes: dict[int, AnySession] = {}
-        self._snapshots = Snapshots(self._workers, draws.request)
         self._lag = LoopLag(clock)
         self._journal = Journal()
         self._tasks: list[asyncio.Task[None]] = []
@@ -120,6 +125,7 @@ class Node:
                 self._guarded(session, session.tick, self._clock())
             for room in self.rooms.all():
                 self.command(room, values.CountAudience())
+            self.rooms.forget_policies(self.unix_time())
             await self._snapshots.take()
 
     # -- clients (called by signalling.http) --
@@ -193,6 +199,8 @@ class Node:
         command = effect.command
         if isinstance(command, channel.Describe):
             self._describes[command.request] = session
+            if self.books is not None:
+                self.books.carries(command.peer, session.participant)
         elif isinstance(command, channel.Close):
             self._sessions.forget_peer(command.peer)
         try:
@@ -203,7 +211,7 @@ class Node:
                 self._perform(session, session.refused(command.request, error))
 
     def _changed(self, session: AnySession, effect: effects.Changed) -> None:
-        self._distribute(effect.room, effect.changes, but=session)
+        self._distribute(effect.room, effect.changes)
 
     def _resume(self, session: Session, effect: effects.Resume) -> None:
         client = self._sessions.forget(session)
@@ -239,7 +247,14 @@ class Node:
         """Carry out what no client asked for. Raises what Room.apply raises."""
         self._distribute(room, room.apply(command))
 
-    def _distribute(self, room: Room, changes: values.Changes, but: AnySession | None = None) -> None:
+    def set_policy(self, room: str, policy: Policy) -> None:
+        """For the room as it is and as it will be opened. Raises Conflict."""
+        if (done := self.rooms.set_policy(room, policy, self.unix_time())) is not None:
+            self._distribute(*done)
+
+    def _distribute(self, room: Room, changes: values.Changes) -> None:
+        if self.books is not None:
+            self.books.changed(room, changes, round(self.unix_time() * 1000))
         for event in changes.events:
             self.counts.room_events[event_name(event)] += 1
             encoded = messages.encode(message_of(event))
@@ -325,6 +340,11 @@ class Node:
                 if session is not None:
                     self._guarded(session, session.layers, owner[1], event)
 
+    def _metered(self, worker: Worker, event: channel.Metered) -> None:
+        if self.books is not None:
+            self.books.metered(event.octets)
+        self._snapshots.answered(event)
+
     def _levels(self, worker: Worker, event: channel.Levels) -> None:
         room = self.rooms.by_number(event.room)
         if room is not None:
@@ -347,29 +367,12 @@ class Node:
             errors=dict(self.counts.errors),
             requests=dict(self.counts.requests),
             loop_lag_s=self._lag.take_s(),
+            uplink=self.uplink_sums(),
             workers=workers,
         )
 
     def inspect(self, room: int, after: int) -> Awaitable[tuple[channel.Inspection | None, ...]]:
         return self._snapshots.inspect(room, after)
-
-    # -- chance and time for the pure parts --
-    def verify(self, token: str, resuming: bool) -> Grant:
-        """The grant of a token. Raises Unauthorized."""
-        return verify(token, self._key, self.unix_time(), resuming=resuming)
-
-    def _admit(self) -> None:
-        if self._snapshots.busy_share > self._config.limits.busy_share:
-            raise errors.Overloaded("this server has no strength left for one more", retry_after_s=RETRY_AFTER_S)
-
-    def _negotiate(self, policy: Policy) -> Negotiation:
-        return Negotiation(
-            draw_credentials=self._draws.credentials,
-            draw_ssrc=self._draws.ssrc,
-            draw_track=self._draws.track,
-            camera_codec=policy.camera_codec,
-            audio_red=policy.audio_red,
-        )
 
 
 _EFFECTS: Mapping[type, Callable[..., None]] = {
@@ -393,4 +396,5 @@ _EVENTS: Mapping[type, Callable[..., None]] = {
     channel.Levels: Node._levels,
     channel.Counters: lambda node, worker, event: node._snapshots.answered(event),
     channel.Inspection: lambda node, worker, event: node._snapshots.answered(event),
+    channel.Metered: Node._metered,
 }

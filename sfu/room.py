@@ -111,6 +111,7 @@ class Room:
 
     def _enter(self, command: Enter, changes: Changes) -> _Touched:
         self._announce(self.seats.take(command).entry, None, changes)
+        changes.entered.append(command)
         return ()
 
     def _announce(self, now: Enter, before: Enter | None, changes: Changes) -> None:
@@ -141,6 +142,7 @@ class Room:
         one = self.seats.give_back(command.participant)
         if one is None:
             return ()
+        changes.left.append(command.participant)
         for track in one.sources.values():  # no events: that he left says that his sources ended
             del self._owner[track]
         if one.entry.announced:
@@ -283,11 +285,18 @@ class Room:
         if command.policy.version < self.seats.policy.version:
             raise Conflict(f"version {self.seats.policy.version} of this room's policy is in force")
         self.seats.policy = command.policy
-        return ()
+        if command.policy.closed and len(self):
+            return self._end(End(), changes)
+        unwanted = [name for name, one in self.seats.taken.items() if self.seats.is_put_out(one.entry)]
+        for participant in unwanted:
+            changes.removed[participant] = "removed"
+            self._exit(Exit(participant), changes)
+        return None if unwanted else ()
 
     def _end(self, command: End, changes: Changes) -> _Touched:
         for participant in self.participants():
             self.seats.give_back(participant)
+            changes.left.append(participant)
             changes.removed[participant] = "room_ended"
         self._owner.clear()
         changes.events.append(RoomEnded(self._next()))

@@ -138,7 +138,7 @@ class CountAudience:
 
 @dataclass(frozen=True, slots=True)
 class SetPolicy:
-    """Refused with Conflict when its version is lower than the room's."""
+    """Refused with Conflict when its version is lower than the room's. Puts out whom it names, or everybody."""
 
     policy: Policy
 
@@ -251,6 +251,8 @@ class Changes:
     mutes: dict[int, bool] = field(default_factory=dict)  # track -> not to be forwarded
     removed: dict[str, str] = field(default_factory=dict)  # participant put out, his seat is free already -> why
     permitted: dict[str, Enter] = field(default_factory=dict)  # participant -> what he may do now
+    entered: list[Enter] = field(default_factory=list)  # who took a seat
+    left: list[str] = field(default_factory=list)  # whose seat is free now
 
 
 @dataclass(frozen=True, slots=True)

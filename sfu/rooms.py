@@ -5,15 +5,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sfu.contract import Policy
-from sfu.errors import NotFound, Overloaded
+import msgspec
+
+from sfu.contract import Limits, Policy
+from sfu.errors import Conflict, NotFound, Overloaded
 from sfu.room import Room
 from sfu.room_values import Changes, Enter, SetPolicy
 
-# Policies kept for rooms that are not open. With more, the oldest falls back to the configured one.
+# Policies kept. With more, the one that was set first falls back to the configured one.
 POLICIES_MAX = 10_000
+# A policy of a room that nobody opened is forgotten after so long. Shorter: who sets one days before the event sees it
+# gone; the grants of a control plane bring the limits again, and a closed room has no grant that lives an hour.
+POLICY_KEPT_S = 30 * 86_400.0
 
 
 # Rooms are counted by how many are in: at most 1, 2, 5, ... and more.
@@ -32,6 +37,15 @@ class Sums:
     tracks: dict[str, int]  # published now, by source
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A policy that was set at `at`; not `whole` while only its limits are known, from a grant."""
+
+    policy: Policy
+    whole: bool
+    at: float
+
+
 class Rooms:
     """A room lives while somebody is in; its policy outlives it."""
 
@@ -41,7 +55,7 @@ class Rooms:
         self._participants_max = participants_max
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
-        self._policies: dict[str, Policy] = {}
+        self._policies: dict[str, _Kept] = {}  # of open rooms too; the one that was set first stands first
         self._drawn = 0
 
     def __len__(self) -> int:
@@ -81,16 +95,55 @@ class Rooms:
     def policy_of(self, name: str) -> Policy:
         """The room's policy, or what it would be if it were opened now."""
         room = self._by_name.get(name)
-        return room.seats.policy if room is not None else self._policies.get(name, self._policy)
+        if room is not None:
+            return room.seats.policy
+        kept = self._policies.get(name)
+        return self._policy if kept is None else kept.policy
 
-    def set_policy(self, name: str, policy: Policy) -> None:
-        """For the room as it is and as it will be opened. Raises Conflict for a version lower than the one in force."""
-        room = self._by_name.get(name) or Room(0, name, self.policy_of(name))
-        room.apply(SetPolicy(policy))
+    def set_policy(self, name: str, policy: Policy, now: float) -> tuple[Room, Changes] | None:
+        """For the room as it is and as it will be opened; what it did to the open room, None where there is none.
+
+        `now` is unix time. Raises Conflict for a version lower than the one in force, and for another policy of the
+        same version: only who counts versions can tell which is newer. Version 0 is of those who do not count.
+        """
+        in_force, kept = self.policy_of(name), self._policies.get(name)
+        whole = kept is None or kept.whole
+        if policy.version < in_force.version or (
+            policy.version == in_force.version != 0 and whole and policy != in_force
+        ):
+            raise Conflict(f"version {in_force.version} of this room's policy is in force")
+        return self._put_policy(name, _Kept(policy, True, now))
+
+    def learn_limits(self, name: str, limits: Limits | None, now: float) -> None:
+        """What a grant says of its room, if that is newer than what is known. It opens a room that was closed before.
+
+        Lower limits put nobody out, so nobody needs to be told.
+        """
+        in_force = self.policy_of(name)
+        if limits is None or limits.version <= in_force.version:
+            return
+        policy = msgspec.structs.replace(
+            in_force, seats=limits.seats, senders=limits.senders, version=limits.version, closed=False
+        )
+        self._put_policy(name, _Kept(policy, False, now))
+
+    def _put_policy(self, name: str, kept: _Kept) -> tuple[Room, Changes] | None:
         self._policies.pop(name, None)
-        self._policies[name] = policy
+        self._policies[name] = kept
         if len(self._policies) > POLICIES_MAX:
             del self._policies[next(iter(self._policies))]
+        room = self._by_name.get(name)
+        return None if room is None else (room, room.apply(SetPolicy(kept.policy)))
+
+    def forget_policies(self, now: float) -> None:
+        """Those of rooms that are not open and that were set too long ago. Call it now and then."""
+        while self._policies:
+            name, oldest = next(iter(self._policies.items()))
+            if now - oldest.at < POLICY_KEPT_S:
+                return
+            del self._policies[name]
+            if name in self._by_name:
+                self._policies[name] = replace(oldest, at=now)
 
     def enter(self, name: str, command: Enter) -> tuple[Room, Changes]:
         """Take a seat in the room of that name, which is opened if need be. Raises RoomFull or Overloaded."""

@@ -51,7 +51,9 @@ class Seats:
         """Raises Forbidden or RoomFull."""
         if entry.participant in self.taken:
             raise Forbidden("this participant is in already")
-        if entry.issued_at <= self._put_out.get(entry.identity, -1.0):
+        if self.policy.closed:
+            raise Forbidden("this room is closed: nobody can come in")
+        if self.is_put_out(entry):
             raise Forbidden("you were removed from this room: a new grant is needed to come back")
         if len(self.taken) >= self.policy.seats:
             raise RoomFull(f"all {self.policy.seats} seats of the room are taken")
@@ -80,6 +82,12 @@ class Seats:
             self._put_out[identity] = at
             if len(self._put_out) > PUT_OUT_MAX:
                 del self._put_out[next(iter(self._put_out))]
+
+    def is_put_out(self, entry: Enter) -> bool:
+        """His grant was issued before he was put out, by a moderator or by the policy."""
+        if entry.issued_at <= self._put_out.get(entry.identity, -1.0):
+            return True
+        return any(out.identity == entry.identity and entry.issued_at <= out.at for out in self.policy.put_out)
 
     def snapshot(self) -> tuple[Seat, ...]:
         """Everybody who is announced."""

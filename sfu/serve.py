@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import time
@@ -21,13 +22,14 @@ import msgspec
 import uvicorn
 import uvloop
 
-from sfu import certificate, logs
+from sfu import certificate, companion, logs
 from sfu.config import HIDDEN, Config, Http, shown
 from sfu.contract import Grant, TokenKey, generate_pem, load_key, sign
 from sfu.interfaces import local_addresses
 from sfu.node import Node
 from sfu.signalling import messages
 from sfu.signalling.http import application
+from sfu.uplink import Uplink
 from sfu.workers import Launch, launch
 
 log = logging.getLogger("stentor")
@@ -60,6 +62,11 @@ class _HttpServer(uvicorn.Server):
 
 def token_key(config: Config) -> TokenKey:
     """The key for grants: configured, or under --dev a fresh one. Raises StartError."""
+    return _token_key(config)[0]
+
+
+def _token_key(config: Config) -> tuple[TokenKey, str]:
+    """With its text, which the control plane signs with."""
     tokens = config.tokens
     if tokens.key_file and tokens.shared_key:
         raise StartError("set tokens.key_file or tokens.shared_key, not both")
@@ -72,7 +79,7 @@ def token_key(config: Config) -> TokenKey:
             text = generate_pem()
         else:
             raise StartError("no key for tokens: set tokens.key_file (see docs/configuration.md), or use --dev")
-        return load_key(text, key_id=tokens.key_id, issuer=tokens.issuer, audience=tokens.audience)
+        return load_key(text, key_id=tokens.key_id, issuer=tokens.issuer, audience=tokens.audience), text
     except OSError as error:
         raise StartError(f"tokens.key_file cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -165,14 +172,26 @@ def _own_names() -> list[str]:
     return [name, f"{name}.local"] if name and name.isascii() and name != "localhost" else []
 
 
+def _uplink(config: Config) -> Uplink | None:
+    """None without a control plane. Raises StartError."""
+    if not config.uplink.url:
+        return None
+    try:
+        return Uplink(config.uplink)
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(f"uplink.file cannot be used: {error}") from error
+
+
 class Served:
     """A running server: for `stentor serve` and for tests."""
 
-    def __init__(self, config: Config, *, launcher: Launch = launch) -> None:
+    def __init__(self, config: Config, *, launcher: Launch = launch, key: TokenKey | None = None) -> None:
         self._config = config
-        self._key = token_key(config)
+        self._key = key or token_key(config)
         page = page_directory(config)
-        self.node = Node(config, self._key, launcher=launcher)
+        self._uplink = _uplink(config)
+        renews = (lambda: True) if self._uplink is None else self._uplink.reaches
+        self.node = Node(config, self._key, launcher=launcher, renews=renews)
         self.application = app = application(
             config, self.node, dev_token=self.dev_token if config.dev and self._key.can_sign else None, page=page
         )
@@ -215,6 +234,8 @@ class Served:
         """Listen and start the workers. Raises StartError."""
         bound = listen(self._config)
         self.port = bound[0].getsockname()[1]
+        if self._uplink is not None:
+            await self._uplink.start(self.node)
         await self.node.start()
         self._task = asyncio.ensure_future(self._http.serve(sockets=bound))
 
@@ -222,21 +243,28 @@ class Served:
         """Tell clients, end workers, close the port. Takes at most five seconds."""
         await self.node.stop()
         self._http.should_exit = True
+        if self._uplink is not None:
+            await self._uplink.stop()
         if self._task is not None:
             await self._task
+
+
+def own_address(config: Config, port: int, self_made: Path | None) -> str:
+    """How this machine reaches the HTTP port."""
+    host = hosts(config)[0]
+    near = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else companion.in_url(host)
+    return f"{'http' if self_made is None else 'https'}://{near}:{port}"
 
 
 def greeting(config: Config, port: int, self_made: Path | None, addresses: Sequence[str]) -> list[str]:
     """What the person at the terminal is told. `self_made` is the certificate in use, `addresses` the machine's."""
     scheme = "http" if self_made is None else "https"
-    everywhere = {"0.0.0.0", "::"} & set(hosts(config))
-    host = "localhost" if everywhere or hosts(config)[0] in ("127.0.0.1", "::1") else config.http.host
-    door = f"{scheme}://{_in_url(host)}:{port}"
+    door = own_address(config, port, self_made)
     lines = [f"Stentor listens on {door}"]
     if config.lan:
         others = [ip for ip in addresses if not ipaddress.ip_address(ip).is_loopback]
-        lines += [f"  and for other devices on {scheme}://{_in_url(ip)}:{port}" for ip in others]
-        door = f"{scheme}://{_in_url(others[0])}:{port}" if others else door
+        lines += [f"  and for other devices on {scheme}://{companion.in_url(ip)}:{port}" for ip in others]
+        door = f"{scheme}://{companion.in_url(others[0])}:{port}" if others else door
     if config.dev:
         lines.append(f"Open {door}/?room=hello&name=Me in two browser tabs. --dev: anyone who reaches it may join.")
     if config.lan and self_made is not None and not config.http.certificate_file:
@@ -248,12 +276,12 @@ def greeting(config: Config, port: int, self_made: Path | None, addresses: Seque
     return lines
 
 
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 async def _serve(config: Config, say: Callable[[str], None]) -> None:
-    served = Served(config)
+    key, key_text = _token_key(config)
+    beside = _beside(config, key)
+    if beside is not None:
+        config = _joined(config, beside)
+    served = Served(config, key=key)
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -262,10 +290,39 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     log.info("listening", extra=logs.fields(http_port=served.port, media_port=config.media.port))
     for line in greeting(config, served.port, served.certificate, local_addresses()):
         say(line)
+    plane = None
+    if beside is not None:
+        own = own_address(config, served.port, served.certificate)
+        plane = companion.Companion(companion.told(config, beside, key_text, own, served.certificate))
+        plane.start()
+        say(f"Accounts and rooms: {companion.url_of(config, beside)}")
     await ending.wait()
     log.info("stopping")
     say("stopping")
-    await served.stop()
+    await asyncio.gather(served.stop(), *(() if plane is None else (plane.stop(),)))
+
+
+def _joined(config: Config, beside: socket.socket) -> Config:
+    """companion.joined. Raises StartError."""
+    try:
+        return companion.joined(config, beside)
+    except (OSError, RuntimeError) as error:
+        raise StartError(
+            f"the control plane's folder cannot be made ({error}): set --control-folder, or --control-enabled false"
+        ) from error
+
+
+def _beside(config: Config, key: TokenKey) -> socket.socket | None:
+    """The control plane's port, None where there is to be none. Raises StartError."""
+    if not companion.wanted(config):
+        return None
+    if not key.can_sign:
+        log.warning("no control plane: tokens.key_file is a public key, and grants are signed with a private one")
+        return None
+    try:
+        return companion.listen(config)
+    except companion.CannotListen as error:
+        raise StartError(str(error)) from error
 
 
 def _settings(config: Config) -> dict[str, logs.Value]:

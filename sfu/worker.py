@@ -27,7 +27,7 @@ from sfu.interfaces import local_addresses
 from sfu.process import process_use
 from sfu.routing import tables
 from sfu.routing.commands import Commands, Row
-from sfu.routing.inspection import inspect
+from sfu.routing.inspection import inspect, octets
 from sfu.routing.loop import Fact, KernelThread
 from sfu.routing.measures import Measures
 from sfu.routing.router import Router
@@ -91,6 +91,7 @@ class Worker:
             channel.Close: self._on_close,
             channel.Snapshot: self._on_snapshot,
             channel.Inspect: self._on_inspect,
+            channel.Meter: self._on_meter,
             channel.Stop: lambda command: self._stopping.set(),
         }
 
@@ -198,6 +199,7 @@ class Worker:
 
     def _on_close(self, command: channel.Command) -> None:
         assert isinstance(command, channel.Close)
+        self._tell(channel.Metered(0, octets(self._router, self._kernel.arrays, command.peer)))
         self._handshakes.close(command.peer)
         self._current.pop(command.peer, None)
         for row in self._paths.pop(command.peer, {}).values():
@@ -221,6 +223,10 @@ class Worker:
     def _on_inspect(self, command: channel.Command) -> None:
         assert isinstance(command, channel.Inspect)
         self._tell(inspect(command, self._router, self._kernel.arrays, self._paths_of, time.monotonic()))
+
+    def _on_meter(self, command: channel.Command) -> None:
+        assert isinstance(command, channel.Meter)
+        self._tell(channel.Metered(command.request, octets(self._router, self._kernel.arrays)))
 
     def _paths_of(self, peer: int) -> tuple[int, str]:
         """How many paths a peer has, and the family of the one that its media takes."""

@@ -104,6 +104,7 @@ class Server:
                 *(self._namespace.prefix if self._namespace is not None else ()),
                 *(sys.executable, "-m", "sfu", "serve", "--dev"),
                 *("--http-port", str(self.http_port), "--media-port", str(self.media_port)),
+                *("--control-enabled", "false"),
                 *self._arguments,
                 cwd=ROOT,
                 stdout=out,

@@ -68,9 +68,14 @@ const ENDS = /** @type {Record<string, Words>} */ ({
   server_stopping: { title: "The server is stopping", text: "You will be connected again when it is back." },
 });
 
+/** Refusals in which only the server knows the rest: how many seats, whether the room is closed, who can help. */
+const ASKED = new Set(["room_full", "unauthorized", "forbidden"]);
+
 /** @param {string} code  of the protocol's list @param {string} [reason]  the server's own words @returns {Words} */
 export function codeWords(code, reason = "") {
-  return CODES[code] ?? { title: "Something went wrong", text: reason || code };
+  const words = CODES[code];
+  if (!words) return { title: "Something went wrong", text: reason || code };
+  return reason && ASKED.has(code) ? { ...words, text: `${words.text} The server says: ${reason}.` } : words;
 }
 
 /** @param {string} reason  of an `ended` message @returns {Words} */

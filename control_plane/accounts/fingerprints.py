@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from control_plane.accounts.tokens import fingerprint
 from control_plane.running import audit
 
 Kind = Literal["email", "tax", "card"]
+LISTED_MAX = 200
 Found = tuple[Kind, str]  # a kind and its fingerprint
 
 
@@ -68,6 +69,11 @@ def lift_ban(connection: sa.Connection, now: datetime.datetime, actor: str, foun
         ended += connection.execute(bans.delete().where(bans.c.fingerprint == value)).rowcount
         audit.record(connection, now, actor=actor, account=None, code="ban_lifted", ids={"fingerprint": value})
     return ended
+
+
+def listed(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """The bans, newest first, LISTED_MAX at most: what is refused, why, by whom and since when."""
+    return list(connection.execute(bans.select().order_by(bans.c.at.desc(), bans.c.fingerprint).limit(LISTED_MAX)))
 
 
 def _any(connection: sa.Connection, table: sa.Table, found: Iterable[Found]) -> bool:

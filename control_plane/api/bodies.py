@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from control_plane.errors import Invalid
+
+# The longest form has some thirty fields, and rights are some fields each.
+FORM_FIELDS_MAX = 200
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 def clean(text: str) -> str:
@@ -43,3 +52,37 @@ class Body(BaseModel):
 def given(body: Body) -> dict[str, Any]:
     """The fields that were sent: what is left out stays as it is."""
     return body.model_dump(exclude_unset=True)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What a form of a page sends: names with their values, as they were typed. Line breaks are line feeds."""
+
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, content_type: str, body: bytes) -> Fields:
+        """Raises Invalid for what no form of ours sends."""
+        if not body:
+            return cls()
+        if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
+            raise Invalid("form_malformed", f"a form is sent as {FORM_TYPE}")
+        try:
+            pairs = urllib.parse.parse_qsl(
+                body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
+            )
+        except ValueError:  # a UnicodeDecodeError is one too
+            raise Invalid("form_malformed", "this is no form of ours") from None
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in pairs:
+            plain = value.replace("\r\n", "\n").replace("\r", "\n")
+            found[name] = (*found.get(name, ()), plain)
+        return cls(found)
+
+    def one(self, name: str) -> str:
+        """The value of a field; "" where it is not there."""
+        return self.values.get(name, ("",))[-1]
+
+    def many(self, name: str) -> tuple[str, ...]:
+        """All values of a field, as check boxes of one name send them."""
+        return self.values.get(name, ())

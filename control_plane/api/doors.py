@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import IntegrityError
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
 
 from control_plane.accounts import keys, sessions, staff
 from control_plane.accounts.setup import Setup
 from control_plane.api import idempotency
+from control_plane.api.bodies import Fields
 from control_plane.api.caller import RIGHTS, Caller, Right
 from control_plane.api.limits import Limits, address_key
 from control_plane.api.problems import MEDIA_TYPE, Problem
@@ -38,6 +40,7 @@ Need = Literal["public", "person", "member", "owner", "staff"] | Right
 NEEDS: tuple[Need, ...] = ("public", "person", "member", "owner", "staff", *RIGHTS)
 COOKIE, DEV_COOKIE = "__Host-stentor", "stentor"
 CSRF_HEADER = "X-CSRF-Token"
+CSRF_FIELD = "csrf"  # the same token in a form of a page, which cannot send headers
 ACCESS_HEADER = "Stentor-Access"  # of staff: the open access to a customer's account (ACC-27)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _PROBLEMS: tuple[int | str, ...] = (400, 401, 403, 404, 409, 410, 413, 422, 429, 503)
@@ -70,6 +73,8 @@ class Doors:
     def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
         self.store, self.clock, self.settings = store, clock, settings
         self.limits = Limits(settings.limits)
+        # How a problem looks to a browser (control_plane.pages sets it): scope, status, code, and what programs get.
+        self.problem_page: Callable[[Scope, int, str, Response], Response] | None = None
 
     @property
     def setup(self) -> Setup:
@@ -87,6 +92,14 @@ class Doors:
             tags=[area],
             dependencies=[Depends(self.admit)],
             responses={status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in _PROBLEMS},
+        )
+
+    def pages(self) -> APIRouter:
+        """A router for pages: the same door, which there finds the CSRF token in a field of the form."""
+        return APIRouter(
+            dependencies=[Depends(read_form), Depends(self.admit)],
+            default_response_class=HTMLResponse,
+            include_in_schema=False,
         )
 
     def adopt(self, router: APIRouter) -> APIRouter:
@@ -117,8 +130,8 @@ class Doors:
                     raise
         if visit.caller.actor != "visitor":
             self.limits.take("caller", visit.caller.actor, now)
+        request.state.visit = visit  # also when he is refused: the page that says so knows him
         allow(visit.caller, wanted)
-        request.state.visit = visit
 
     def _by_key(self, authorization: str, address: str) -> Visit:
         scheme, _, secret = authorization.partition(" ")
@@ -131,7 +144,7 @@ class Doors:
         now = self.clock.now()
         found = self.store.read(lambda connection: sessions.present(connection, now, cookie))
         if request.method not in _SAFE:
-            token = request.headers.get(CSRF_HEADER, "")
+            token = request.headers.get(CSRF_HEADER) or form(request).one(CSRF_FIELD)
             if wanted != "public" and not hmac.compare_digest(token.encode(), found.csrf.encode()):
                 raise Forbidden("csrf", f"the header {CSRF_HEADER} with this session's token is missing or wrong")
         if now - found.seen_at >= sessions.SEEN_EVERY:
@@ -164,13 +177,15 @@ class Doors:
         body: bytes,
         use_case: Callable[[sa.Connection], T],
         answer: Callable[[T], idempotency.Answer],
+        key: str | None = None,
     ) -> Response:
         """Run a use case once for an Idempotency-Key, and answer the same ever after; without a key, simply run it.
+        `key`: where it does not come as a header.
 
         Problems are not kept: what was refused changed nothing and may be tried again under its key.
         """
         visit: Visit = request.state.visit
-        key = request.headers.get("idempotency-key")
+        key = key or request.headers.get("idempotency-key")
         if key is None:
             return _response(answer(self.write(use_case)))
         said = b"\n".join((request.method.encode(), request.url.path.encode(), body))
@@ -233,6 +248,18 @@ def check(app: FastAPI) -> None:
             getattr(one.dependency, "__func__", None) is Doors.admit for one in route.dependencies
         ):
             raise RuntimeError(f"{route.path} has no door: make its router by Doors.router")
+
+
+async def read_form(request: Request) -> None:
+    """Read what a form of a page sends, before the door looks for its token. Raises Invalid."""
+    if request.method not in _SAFE:
+        request.state.form = Fields.read(request.headers.get("content-type", ""), await request.body())
+
+
+def form(request: Request) -> Fields:
+    """What was sent by a form; nothing for other requests."""
+    found: Fields = getattr(request.state, "form", Fields())
+    return found
 
 
 def visit(request: Request) -> Visit:

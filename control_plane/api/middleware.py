@@ -94,9 +94,7 @@ class Outermost:
         try:
             self._doors.limits.take("address", address_key((scope.get("client") or ("",))[0]), self._doors.clock.now())
         except TooMany as much:
-            refusal = problems.answer(
-                429, much.code, much.reason, request_id=identity, retry_after_s=much.retry_after_s
-            )
+            refusal = problems.told(scope, 429, much.code, much.reason, retry_after_s=much.retry_after_s)
             await refusal(scope, receive, add)
             return
         await self._app(scope, receive, add)

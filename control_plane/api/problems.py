@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -67,12 +68,41 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
+def told(
+    scope: Scope,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    retry_after_s: float | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One problem as whoever asked can read it: a page for a browser that is not at the API, if the application has
+    pages (`Doors.problem_page`), and problem+json for everybody else."""
+    plain = answer(
+        status,
+        code,
+        detail,
+        request_id=request_id(scope),
+        field=field,
+        retry_after_s=retry_after_s,
+        headers=headers,
+    )
+    state = scope["app"].state if "app" in scope else None
+    page = getattr(getattr(state, "doors", None), "problem_page", None)
+    wished = Headers(scope=scope).get("accept", "")
+    if page is None or scope["path"].startswith("/api/") or "text/html" not in wished:
+        return plain
+    shown: Response = page(scope, status, code, plain)
+    return shown
+
+
 async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
     """An ASGI answer to a body over the limit."""
-    refusal = answer(
-        413, "body_too_large", "the body is larger than is taken here", request_id=request_id(scope),
-        headers={"Connection": "close"},
-    )  # fmt: skip
+    refusal = told(
+        scope, 413, "body_too_large", "the body is larger than is taken here", headers={"Connection": "close"}
+    )
     await refusal(scope, receive, send)
 
 
@@ -83,11 +113,11 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: ControlPlaneError) -> Response:
         if error.status >= 500 and error.retry_after_s is None:
             _log.error("request %s: %s", request_id(request.scope), error.code)
-        return answer(
+        return told(
+            request.scope,
             error.status,
             error.code,
             error.reason,
-            request_id=request_id(request.scope),
             field=error.field,
             retry_after_s=error.retry_after_s,
         )
@@ -98,22 +128,22 @@ def install(app: FastAPI) -> None:
         where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
         code = {"missing": "field_missing", "extra_forbidden": "field_unknown", "json_invalid": "json_malformed"}
         # The sentence of pydantic names the rule and never repeats the value.
-        return answer(
+        return told(
+            request.scope,
             422,
             code.get(first["type"], "field_malformed"),
             first["msg"],
-            request_id=request_id(request.scope),
             field=".".join(where) or None,
         )
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed", 400: "body_malformed"}.get(error.status_code, "refused")
-        return answer(
+        return told(
+            request.scope,
             error.status_code,
             code,
             http.HTTPStatus(error.status_code).phrase,
-            request_id=request_id(request.scope),
             headers=dict(error.headers or {}),
         )
 
@@ -125,4 +155,4 @@ def install(app: FastAPI) -> None:
             trace = trace.tb_next
         place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         _log.error("request %s: %s at %s", request_id(request.scope), type(error).__name__, place)
-        return answer(500, "internal", "a fault of ours", request_id=request_id(request.scope))
+        return told(request.scope, 500, "internal", "a fault of ours")

@@ -43,6 +43,16 @@ def inspect(asked: channel.Inspect, router: Router, arrays: Arrays, paths: Paths
     return channel.Inspection(asked.request, tuple(found), following)
 
 
+def octets(router: Router, arrays: Arrays, only: int | None = None) -> tuple[tuple[int, int, int], ...]:
+    """(peer, received from it, sent to it) of every peer or of one, in bytes of whole datagrams since it began."""
+    peers = router.peers.values() if only is None else [router.peers[only]] if only in router.peers else []
+    table = arrays["peers"]
+    return tuple(
+        (peer.number, int(table["received_octets"][peer.row.row]), int(table["sent_octets"][peer.row.row]))
+        for peer in peers
+    )
+
+
 def _peer(peer: Peer, rids: Mapping[Row, str], arrays: Arrays, paths: Paths, now: float) -> channel.InspectedPeer:
     def count(field: str) -> int:
         return int(arrays["peers"][field][peer.row.row])

@@ -165,7 +165,7 @@ class Api:
 
     async def _set_policy(self, request: Request) -> Response:
         name = bodies.room_name(request.path_params["room"])
-        self._backend.rooms.set_policy(name, bodies.policy(await read_body(request)))
+        self._backend.set_policy(name, bodies.policy(await read_body(request)))
         return _json(self._backend.rooms.policy_of(name))
 
     def _open_room(self, request: Request) -> Room:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sfu import channel
-from sfu.contract import Grant
+from sfu.contract import Grant, Policy
 from sfu.room import Room
 from sfu.room_values import Command
 from sfu.rooms import Rooms, Sums
@@ -50,6 +50,16 @@ class JournalSums:
 
 
 @dataclass(frozen=True)
+class UplinkSums:
+    """What is kept for the control plane, and what became of what was kept."""
+
+    kept: int = 0  # records that it has not acknowledged yet
+    acknowledged: int = 0
+    dropped: int = 0  # because no more could be kept: money that nobody will see
+    failures: int = 0  # attempts to hand records over that failed
+
+
+@dataclass(frozen=True)
 class NodeSnapshot:
     """The numbers of one moment, for /metrics."""
 
@@ -65,6 +75,7 @@ class NodeSnapshot:
     errors: dict[str, int]  # by code
     requests: dict[tuple[str, str, int], int]  # of WHIP and WHEP, by protocol, method and HTTP status
     loop_lag_s: float
+    uplink: UplinkSums
     workers: tuple[WorkerSnapshot, ...]
 
 
@@ -101,6 +112,8 @@ class Backend(Protocol):
     def unix_time(self) -> float: ...
 
     def command(self, room: Room, command: Command) -> None: ...
+
+    def set_policy(self, room: str, policy: Policy) -> None: ...
 
     def snapshot(self) -> Awaitable[NodeSnapshot]: ...
 

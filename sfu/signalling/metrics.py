@@ -45,6 +45,7 @@ class _Snapshot:
         yield from self._node()
         yield from self._rooms()
         yield from self._sessions()
+        yield from self._uplink()
         yield from self._processes()
         yield from self._workers()
         yield from self._sockets()
@@ -131,6 +132,19 @@ class _Snapshot:
         for milestone, histogram in sorted(journal.joins.items()):
             joins.add_metric([milestone], *_buckets(histogram))
         yield joins
+
+    def _uplink(self) -> Iterator[Metric]:
+        sums = self._snapshot.uplink
+        yield GaugeMetricFamily(
+            "stentor_uplink_kept", "Records that the control plane has not acknowledged yet.", value=sums.kept
+        )
+        records = CounterMetricFamily("stentor_uplink_records", "What became of records.", labels=["result"])
+        for result, count in (("acknowledged", sums.acknowledged), ("dropped", sums.dropped)):
+            records.add_metric([result], count)
+        yield records
+        yield CounterMetricFamily(
+            "stentor_uplink_failures", "Attempts to hand records over that failed.", value=sums.failures
+        )
 
     def _processes(self) -> Iterator[Metric]:
         used = {"node": self._snapshot.process}

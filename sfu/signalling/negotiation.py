@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sfu import channel
+from sfu.contract import Policy
+from sfu.draws import Draws
 from sfu.errors import Internal
 from sfu.signalling import answer, codecs, offer_rules, sdp
 from sfu.signalling.answer import Candidate
 from sfu.signalling.sdp import parse
 
-__all__ = ["Candidate", "Negotiation", "Proposal"]
+__all__ = ["Candidate", "Negotiation", "Proposal", "for_policy"]
 
 AUDIO_CODEC: Final = "opus"
 # What a publisher may send at most; the kernel keeps one ring per layer. A fourth layer is answered away.
@@ -351,3 +353,14 @@ def _stream(slot: channel.SlotDescription) -> str:
 def _extension_ids(plans: Iterable[answer.SectionPlan]) -> channel.Extensions:
     ids = {codecs.field_of(one.uri): one.id for plan in plans for one in plan.extensions}
     return channel.Extensions(**ids)
+
+
+def for_policy(draws: Draws, policy: Policy) -> Negotiation:
+    """As a room's policy wants it."""
+    return Negotiation(
+        draw_credentials=draws.credentials,
+        draw_ssrc=draws.ssrc,
+        draw_track=draws.track,
+        camera_codec=policy.camera_codec,
+        audio_red=policy.audio_red,
+    )

@@ -40,7 +40,8 @@ _OPERATIONS: tuple[tuple[str, Operation], ...] = (
         Operation(
             "PUT",
             "setPolicy",
-            "Replace it, for the open room and the next of that name. A lower `version` is a `conflict`.",
+            "Replace it, for the open room and the next of that name; the answer is the policy in force. A lower"
+            " `version` is a `conflict`. `closed` ends the room, `put_out` removes people.",
             takes=Policy,
             gives=Policy,
         ),

@@ -138,6 +138,7 @@ class Session:
             return [Resume(message.resume, message.id, grant)]
         self._around.admit()
         name = self._around.draw_name()
+        self._around.rooms.learn_limits(grant.room, grant.limits, self._around.unix_time())
         room, changes = self._around.rooms.enter(grant.room, told.entry(name, grant))
         self.state, self.room, self.grant, self.participant = State.JOINED, room, grant, name
         self.resume_key, self.joined_at = self._around.draw_key(), now

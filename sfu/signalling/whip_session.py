@@ -123,6 +123,7 @@ class WhipSession:
         elif not grant.publish:
             raise errors.Forbidden("the grant does not allow to publish; to view, ask /whep")
         self._around.admit()
+        self._around.rooms.learn_limits(grant.room, grant.limits, self._around.unix_time())
         offer = whip_offer.read(request.sdp, self.protocol)
         self._negotiation = self._around.negotiate(self._around.rooms.policy_of(grant.room))
         proposal = offer.propose(self._negotiation)

@@ -52,7 +52,7 @@ async def test_a_mute_person_a_frozen_one_and_a_wrong_tone_are_found_by_who_deco
 
 
 @pytest.mark.browser
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_libwebrtc_client_whose_picture_stands_still_is_found_by_light_ones() -> None:
     played = await play(people=3, wrtc=1, processes=1, seconds=4, faults={2: "frozen"})
     failed = {check.line: check.found for check in played.checks() if not check.holds}

@@ -101,6 +101,7 @@ async def test_a_switch_shows_the_new_source_only_and_two_slots_show_one_source_
         assert (await viewer.freezes(second)).count == 0
 
 
+@pytest.mark.long
 async def test_firefox_sees_what_it_can_decode_and_is_told_of_what_it_cannot(server: Server) -> None:
     async with (
         async_playwright() as playwright,

@@ -82,5 +82,6 @@ async def test_firefox_and_chromium_see_and_hear_each_other(tmp_path: Path, simu
                 await lower(viewer, mid, source)
 
 
+@pytest.mark.long
 async def test_at_the_products_page_firefox_is_one_among_others(server: Server) -> None:
     await two_chromium_and_a_firefox(server, "page")

@@ -11,7 +11,7 @@ from tests.servers import Server
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_flash_and_beep_stay_together_through_three_switches(server: Server) -> None:
     async with async_playwright() as playwright:
         report = await lipsync.switch_pairs(playwright, server, "lipsync")

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.browser
 
 PUBLISH: dict[str, Any] = {"source": 1, "hue": 90, "toneHz": 700, "width": 320, "height": 180}
 BROWSERS = ["chromium", "firefox"]
+# Where Firefox differs in nothing that a quick look must show.
+ONE_OR_LONG = ["chromium", pytest.param("firefox", marks=pytest.mark.long)]
 # Chromium checks a path that carries media every 2.5 s, and media of an unknown port belongs to nobody until it does.
 # Measured: 1.0 to 2.6 s, 1.1 at the median.
 BACK_AFTER_S = 5.0
@@ -111,7 +113,7 @@ async def test_a_phone_in_the_network_opens_the_page_by_address_and_gets_a_camer
         await eventually(sends, within_s=20, what="the camera's pictures leave the page")
 
 
-@pytest.mark.parametrize("kind", BROWSERS)
+@pytest.mark.parametrize("kind", ONE_OR_LONG)
 async def test_an_address_that_goes_away_mid_call_leaves_the_call_on_another(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +164,7 @@ async def selected(client: BrowserClient) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize("kind", BROWSERS)
+@pytest.mark.parametrize("kind", ONE_OR_LONG)
 async def test_an_ice_restart_goes_on_with_new_credentials_and_the_same_pictures(kind: str, tmp_path: Path) -> None:
     async with (
         async_playwright() as playwright,
@@ -231,7 +233,7 @@ async def test_a_container_with_one_published_udp_port_serves_both_browsers(tmp_
             assert (await selected(page))["address"] == SERVER[0]
 
 
-@pytest.mark.parametrize("rtt_ms", [0, 50])
+@pytest.mark.parametrize("rtt_ms", [0, pytest.param(50, marks=pytest.mark.long)])
 async def test_a_router_that_rebinds_the_port_keeps_the_call(rtt_ms: int, capsys: pytest.CaptureFixture[str]) -> None:
     media_port = free_port(socket.SOCK_DGRAM)
     relayed = udp_relay(("127.0.0.1", media_port), rtt_ms / 2000)
@@ -259,6 +261,7 @@ async def test_a_router_that_rebinds_the_port_keeps_the_call(rtt_ms: int, capsys
         print(f"\nrebinding, RTT {rtt_ms} ms: media is back after {told} ms, after the first check {checked} ms")
 
 
+@pytest.mark.long
 async def test_a_client_whose_cable_is_pulled_frees_its_seat(tmp_path: Path) -> None:
     short = ("--session-path-silent-s", "3", "--session-resume-s", "3", "--session-gone-s", "6")
     async with (

@@ -136,6 +136,7 @@ async def test_a_node_that_is_killed_takes_its_worker_with_it_and_the_page_says_
         print(f"\nnode killed: pictures are back {took_s:.1f} s after it was started anew")
 
 
+@pytest.mark.long
 async def test_people_see_each_other_again_after_the_server_was_started_anew(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

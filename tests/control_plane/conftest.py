@@ -6,6 +6,7 @@ test gets a fresh database.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
+from tests.control_plane.coverage_plugin import *  # noqa: F403  # the hooks that watch `entry`
 
 POSTGRESQL = os.environ.get("STENTOR_TEST_POSTGRESQL") == "1"
 
@@ -53,19 +55,32 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A SQLite database with the newest schema; migrating anew for every test would take most of its time."""
+    path = tmp_path_factory.mktemp("migrated") / "control-plane.sqlite"
+    store = Store(f"sqlite:///{path}")
+    migrate.up(store)
+    store.close()  # the last one to close it empties the write-ahead log into the file
+    return path.read_bytes()
+
+
 @pytest.fixture
-def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A database without a table."""
-    if not POSTGRESQL:
-        store = Store(f"sqlite:///{tmp_path / 'control-plane.sqlite'}")
-        yield store
-        store.close()
-        return
-    address = request.getfixturevalue("postgresql")
+def folder() -> Iterator[Path]:
+    """Where a test's database lies: in memory where the system has a place for that, for each commit is synced."""
+    memory = Path("/dev/shm")
+    made = Path(tempfile.mkdtemp(prefix="stentor-test-", dir=memory if os.access(memory, os.W_OK) else None))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _database(address: str, template: str) -> Iterator[Store]:
+    """A fresh one on the server, a copy of `template`."""
     name = f"t{uuid.uuid4().hex}"
     server = Store(address.format("postgres"))
     with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
     store = Store(address.format(name))
     try:
         yield store
@@ -76,8 +91,37 @@ def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stor
         server.close()
 
 
+@pytest.fixture(scope="session")
+def migrated_on_postgresql(postgresql: str) -> Iterator[str]:
+    """The name of a database with the newest schema, to be copied."""
+    with _database(postgresql, "template0") as store:
+        migrate.up(store)
+        store.close()
+        yield str(store.engine.url.database)
+
+
 @pytest.fixture
-def store(empty_store: Store) -> Store:
+def empty_store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
+    """A database without a table."""
+    if POSTGRESQL:
+        with _database(request.getfixturevalue("postgresql"), "template0") as store:
+            yield store
+        return
+    store = Store(f"sqlite:///{folder / 'control-plane.sqlite'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
     """A database with the newest schema."""
-    migrate.up(empty_store)
-    return empty_store
+    if POSTGRESQL:
+        template = request.getfixturevalue("migrated_on_postgresql")
+        with _database(request.getfixturevalue("postgresql"), template) as store:
+            yield store
+        return
+    path = folder / "control-plane.sqlite"
+    path.write_bytes(request.getfixturevalue("migrated"))
+    store = Store(f"sqlite:///{path}")
+    yield store
+    store.close()

@@ -21,7 +21,8 @@ def _outbox(store: Store, kind: str) -> list[dict[str, Any]]:
 def mails(store: Store, to: str = "", template: str = "") -> list[dict[str, Any]]:
     """The mails that were put into the outbox, in order: to, template, language, values."""
     found = _outbox(store, "mail")
-    return [one for one in found if to in ("", one["to"]) and template in ("", one["template"])]
+    # What a mail held is gone once it has left.
+    return [one for one in found if one and to in ("", one["to"]) and template in ("", one["template"])]
 
 
 def media(store: Store) -> list[dict[str, Any]]:

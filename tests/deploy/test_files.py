@@ -73,8 +73,9 @@ def test_the_image_sets_only_what_is_a_setting_and_is_not_root() -> None:
     assert given.keys() <= {field.environment for field in fields()}
     config = build({}, given)
     assert (config.http.host, config.log.format) == ("0.0.0.0", "json")
-    exposed = re.search(r"^EXPOSE (\d+)/tcp (\d+)/udp$", text, re.MULTILINE)
-    assert exposed is not None and (config.http.port, config.media.port) == (int(exposed[1]), int(exposed[2]))
+    exposed = re.search(r"^EXPOSE (\d+)/tcp (\d+)/tcp (\d+)/udp$", text, re.MULTILINE)
+    assert exposed is not None
+    assert (config.http.port, config.control.port, config.media.port) == tuple(int(port) for port in exposed.groups())
     last = text[text.rindex("\nFROM ") :]
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", last, re.MULTILINE)
     assert "gcc" not in last

@@ -36,6 +36,7 @@ COMMANDS: list[channel.Command] = [
     channel.Close(peer=1),
     channel.Snapshot(request=9),
     channel.Inspect(request=10, room=3, after=7),
+    channel.Meter(request=11),
     channel.Stop(),
 ]
 HISTOGRAM = channel.Histogram((0.1,), (2, 1), 0.5)
@@ -52,6 +53,7 @@ EVENTS: list[channel.Event] = [
     channel.Levels(3, ((5, 900),)),
     channel.Counters(1, {"FORWARDED": 1}, {}, {}, {}, {}, {}, 0.5, 0.1, HISTOGRAM, HISTOGRAM, {"send": 1}, PROCESS),
     channel.Inspection(10, (PEER,), 7),
+    channel.Metered(11, ((1, 900, 2_000),)),
 ]
 
 

@@ -122,6 +122,7 @@ async def test_hellos_without_a_check_cost_nothing_and_are_answered_by_nothing()
                 if number % 100 == 0:
                     good.send()
                     await good.publisher.check()  # the worker has read all of it
+            await good.publisher.check()
             with pytest.raises(BlockingIOError):
                 stranger.recv(2048)
         after = await node.counters()

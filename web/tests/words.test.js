@@ -19,6 +19,15 @@ test("a full room, lost media and an unknown code are told apart", () => {
   assert.equal(errorWords(other).text, "its own words");
 });
 
+test("who is not let in is also told what the server says, and other failures keep to our words", () => {
+  const said = (/** @type {string} */ code) =>
+    errorWords(new ServerError({ type: "error", request: 1, code, reason: "nobody new can come in at the moment" })).text;
+  for (const code of ["unauthorized", "forbidden", "room_full"]) {
+    assert.match(said(code), /The server says: nobody new can come in at the moment\.$/);
+  }
+  assert.doesNotMatch(said("internal"), /nobody new/);
+});
+
 test("what this browser cannot send is named", () => {
   assert.match(refusedWords(["camera"]).title, /your camera$/);
   assert.match(refusedWords(["screen", "screen_audio"]).title, /your screen and sound$/);

@@ -200,20 +200,20 @@ def test_texts_are_accepted_in_the_versions_in_force(here: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "form", "field"),
+    ("name", "form", "field"),
     [
-        (1, {"plan": "golden"}, "plan"),
-        (2, {"plan": "retired"}, "plan"),
-        (3, {"plan": "basic", "currency": "CHF"}, "currency"),
+        ("ACC-10.1", {"plan": "golden"}, "plan"),
+        ("ACC-10.2", {"plan": "retired"}, "plan"),
+        ("ACC-10.3", {"plan": "basic", "currency": "CHF"}, "currency"),
     ],
 )
 def test_only_a_plan_on_sale_in_that_currency_is_taken(
-    store: Store, number: int, form: dict[str, str], field: str
+    store: Store, name: str, form: dict[str, str], field: str
 ) -> None:
     from control_plane.accounts.setup import PLANS, Plan, Setup
 
     retired = {**PLANS, "retired": Plan("retired", 3, on_sale=False)}
-    with world(store, setup=Setup(FINGERPRINT_KEY, plans=retired)) as here, entry(f"ACC-10.{number}"):
+    with world(store, setup=Setup(FINGERPRINT_KEY, plans=retired)) as here, entry(name):
         refused = here.stranger("jane@example.com").signs_up(**form)
         assert (refused.status_code, refused.json()["field"]) == (422, field)
         assert rows(store, accounts) == []

@@ -143,6 +143,27 @@ async def test_a_policy_is_kept_for_the_next_room_and_a_lower_version_refused() 
         assert refused(too_long) == (400, "bad_message")
 
 
+async def test_a_policy_puts_out_ends_the_running_room_and_is_acknowledged() -> None:
+    async with api() as node, node.client() as host, node.client() as guest, node.client() as late:
+        await node.joined(host)
+        him = await node.joined(guest)
+        member = (await node.http.get(f"/v1/rooms/r/participants/{him['participant']}", headers=ALL)).json()
+        out = [{"identity": member["identity"], "at": time.time() + 5}]
+        put = await node.http.put("/v1/rooms/r/policy", headers=ALL, json={"version": 2, "put_out": out})
+        assert (put.status_code, put.json()["version"]) == (200, 2)
+        assert (await guest.hear("ended"))["reason"] == "removed"
+        assert (await node.http.get("/v1/rooms/r", headers=ALL)).json()["participants"] == 1
+        put = await node.http.put("/v1/rooms/r/policy", headers=ALL, json={"version": 3, "closed": True})
+        assert put.json()["closed"]
+        assert (await host.hear("ended"))["reason"] == "room_ended"
+        refusal = await late.ask("join", token=node.token())
+        assert (refusal["code"], refusal["reason"]) == ("forbidden", "this room is closed: nobody can come in")
+        assert (await node.http.get("/v1/rooms/r/policy", headers=ALL)).json()["version"] == 3
+        for wrong in ({"put_out": [{"identity": "", "at": 1}]}, {"put_out": [{"identity": "x"}]}, {"closed": 1}):
+            answer = await node.http.put("/v1/rooms/r/policy", headers=ALL, json={"version": 9, **wrong})
+            assert refused(answer) == (400, "bad_message"), wrong
+
+
 async def test_absurd_sizes_and_numbers_are_refused() -> None:
     async with api() as node, node.client() as client:
         await node.joined(client)

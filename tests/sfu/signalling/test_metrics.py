@@ -13,7 +13,7 @@ from sfu.errors import all_codes
 from sfu.rooms import Sums
 from sfu.routing import tables
 from sfu.signalling import metrics
-from sfu.signalling.backend import JournalSums, NodeSnapshot, WorkerSnapshot
+from sfu.signalling.backend import JournalSums, NodeSnapshot, UplinkSums, WorkerSnapshot
 from tests.sfu.fake_worker import COUNTERS
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
@@ -27,7 +27,7 @@ def page(*workers: WorkerSnapshot, **changes: object) -> str:
         "without_sockets": {"whep": 3}, "requests": {("whep", "POST", 201): 5},
         "journal": JournalSums(JOINS, {"joined": 8, "resumed": 1}, JOINS["media"], {"connected": 7}),
         "process": COUNTERS.process, "messages": {"join": 5},
-        "errors": {"bad_message": 2}, "loop_lag_s": 0.1, "workers": workers, **changes,
+        "errors": {"bad_message": 2}, "loop_lag_s": 0.1, "uplink": UplinkSums(), "workers": workers, **changes,
     }  # fmt: skip
     return metrics.page(NodeSnapshot(**values)).decode()  # type: ignore[arg-type]
 

@@ -118,7 +118,7 @@ def test_the_answer_and_what_is_published_wait_for_the_worker() -> None:
 
 def test_a_camera_without_the_rooms_codec_is_named_in_the_answer_and_the_microphone_is_published() -> None:
     around = surroundings()
-    around.rooms.set_policy(GRANTS["good"].room, Policy(camera_codec="H264"))
+    around.rooms.set_policy(GRANTS["good"].room, Policy(camera_codec="H264"), 0.0)
     session = Session(1, around, 0.0)
     (told, *_) = said(ask(session, "join", token="good"))
     assert isinstance(told, messages.Joined) and told.camera_codec == "H264"

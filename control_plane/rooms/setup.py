@@ -1,0 +1,53 @@
+"""What this area is told once at start: how the media server is reached, how other areas are asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from control_plane.accounts.tokens import Draw, random_token
+from control_plane.rooms.limits import PLANS, Plan
+from sfu.contract import TokenKey
+
+TOKEN_CHARACTERS_MIN = 32
+
+
+@dataclass(frozen=True)
+class Media:
+    """One media server. `page` is its address for people, `api` the one for us (both without a slash at the end).
+
+    `room` holds what else is to be set in every room's policy (`camera_codec`, `audio_red`).
+    """
+
+    page: str
+    api: str
+    api_token: str = field(repr=False)
+    uplink_token: str = field(repr=False)
+    key: TokenKey
+    room: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("api_token", "uplink_token"):
+            if len(getattr(self, name)) < TOKEN_CHARACTERS_MIN:
+                raise ValueError(f"{name} needs {TOKEN_CHARACTERS_MIN} characters")
+        if not self.key.can_sign:
+            raise ValueError("a private key is needed: grants are signed with it")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`may_host` and `plan` ask other areas about an account, in the transaction at hand."""
+
+    media: Media
+    may_host: Callable[[sa.Connection, str], bool]
+    plan: Callable[[sa.Connection, str], str]
+    base_url: str = "http://localhost:8080"
+    draw: Draw = random_token
+    plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
+
+    def invitation_link(self, number: str, token: str) -> str:
+        """The page to join by, with the token behind #: it reaches no log and no Referer."""
+        return f"{self.base_url}/join/{number}#token={token}"

@@ -1,0 +1,182 @@
+"""What happens later: one row a job, with a key of its own and its business time.
+
+A runner takes due jobs in the order of (due_at, priority, id), each in one transaction of its own. Whatever hour it is
+really, the handler is given `due_at`, so that late, repeated and big-step runs come to the same. Jobs of one account
+never overtake each other: while one waits to be tried again, the later ones of its account wait too. A job that failed
+PARK_AFTER times is parked, its account's jobs stand still, the staff gets a task; everybody else goes on.
+
+Handlers must be repeatable: all they write has keys, so that a second run of a job changes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from control_plane.errors import NotFound
+from control_plane.running import audit, canonical, inserts, tasks
+from control_plane.running.canonical import JSON
+from control_plane.running.delays import HOUR, MINUTE, Delays
+from control_plane.running.faults import told
+from control_plane.running.tables import job
+
+RETRIES = Delays((10, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR))
+PARK_AFTER = 6
+# So long a job that was taken is its taker's. One that takes longer is still locked by it (`hold`).
+LEASE = datetime.timedelta(minutes=1)
+PARKED = "job_parked"
+ACTOR = "system:jobs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its handler sees it. `attempts` counts this one, from 1."""
+
+    id: int
+    key: str
+    kind: str
+    account: str | None
+    due_at: datetime.datetime
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+# (connection, due_at, job). Its rows are committed together with the job's being done, or not at all.
+Handler = Callable[[sa.Connection, datetime.datetime, Job], None]
+
+
+def put(
+    connection: sa.Connection,
+    *,
+    kind: str,
+    key: str,
+    due_at: datetime.datetime,
+    account: str | None,
+    payload: Mapping[str, JSON] | None = None,
+    priority: int = 100,
+) -> bool:
+    """Have this done at `due_at` (or as soon as can be when that is past). A key that was put before, even if that job
+    was done or cancelled, changes nothing and gives False. Smaller priorities go first. Raises ValueError for a key
+    that is more than ids and codes."""
+    canonical.plain(key, kind)
+    values: dict[str, Any] = {"key": key, "kind": kind, "account": account, "payload": payload or {}}
+    values |= {"due_at": due_at, "try_at": due_at, "priority": priority, "state": "waiting", "attempts": 0}
+    return inserts.once(connection, job, values, index_elements=["key"])
+
+
+def cancel(connection: sa.Connection, key: str) -> bool:
+    """It shall not happen. False when there is no such job or it was done. A parked one lets its account go on. The key
+    stays taken: what put it will not put it again when it is repeated."""
+    cancelled = connection.execute(
+        job.update().where(job.c.key == key, job.c.state.in_(("waiting", "parked"))).values(state="cancelled")
+    )
+    return cancelled.rowcount == 1
+
+
+def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
+    """The first job that may be tried now, its attempt counted; None if there is none. For LEASE nobody else gets it.
+
+    The attempt is counted before the work, in a transaction of its own: a job that takes the whole process with it
+    comes up again by itself, and is parked as well in the end.
+    """
+    first = (
+        sa.select(job)
+        .where(job.c.due_at <= now, job.c.try_at <= now, *_may_go())
+        .order_by(job.c.due_at, job.c.priority, job.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    while (row := connection.execute(first).one_or_none()) is not None:
+        if row.attempts >= PARK_AFTER:
+            _park(connection, now, _job(row), "the process ended in it")
+            continue
+        connection.execute(job.update().where(job.c.id == row.id).values(attempts=row.attempts + 1, try_at=now + LEASE))
+        return _job(row, row.attempts + 1)
+    return None
+
+
+def hold(connection: sa.Connection, taken: Job) -> bool:
+    """Lock it for the transaction that does it. False when another one did it, is at it, or it was cancelled."""
+    wanted = sa.select(job.c.id).where(job.c.id == taken.id, job.c.state == "waiting")
+    return connection.execute(wanted.with_for_update(skip_locked=True)).one_or_none() is not None
+
+
+def done(connection: sa.Connection, taken: Job) -> None:
+    """In the same transaction as the work."""
+    connection.execute(job.update().where(job.c.id == taken.id).values(state="done", error=None))
+
+
+def failed(connection: sa.Connection, now: datetime.datetime, taken: Job, fault: Exception) -> None:
+    """Try again later, or park it."""
+    if taken.attempts >= PARK_AFTER:
+        _park(connection, now, taken, told(fault))
+        return
+    connection.execute(
+        job.update()
+        .where(job.c.id == taken.id, job.c.state == "waiting")
+        .values(try_at=now + RETRIES.after(taken.attempts), error=told(fault))
+    )
+
+
+def give_back(connection: sa.Connection, now: datetime.datetime, taken: Job) -> None:
+    """It could not be tried, which is not its fault: the attempt does not count."""
+    connection.execute(
+        job.update()
+        .where(job.c.id == taken.id, job.c.state == "waiting", job.c.attempts == taken.attempts)
+        .values(attempts=taken.attempts - 1, try_at=max(now, taken.due_at))
+    )
+
+
+def unpark(connection: sa.Connection, now: datetime.datetime, *, key: str, actor: str) -> None:
+    """The cause is gone: the job gets all its attempts anew, and its account goes on. Raises NotFound unless parked."""
+    row = connection.execute(sa.select(job).where(job.c.key == key, job.c.state == "parked")).one_or_none()
+    if row is None:
+        raise NotFound("not_parked", "no job is parked under this key")
+    again = {"state": "waiting", "attempts": 0, "try_at": max(now, row.due_at)}
+    connection.execute(job.update().where(job.c.id == row.id).values(again))
+    tasks.settle(connection, now, kind=PARKED, ref=key, actor=actor)
+    audit.record(connection, now, actor=actor, account=row.account, code="job_unparked", ids={"job": key})
+
+
+def next_at(connection: sa.Connection) -> datetime.datetime | None:
+    """When the next job may be tried. It may be in the past; None when nothing waits that may go."""
+    first = sa.select(job.c.try_at).where(*_may_go()).order_by(job.c.try_at).limit(1)
+    return connection.execute(first).scalar_one_or_none()
+
+
+def parked(connection: sa.Connection) -> list[Job]:
+    """All that stand still, the oldest first."""
+    rows = connection.execute(sa.select(job).where(job.c.state == "parked").order_by(job.c.id))
+    return [_job(row) for row in rows]
+
+
+def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
+    """It waits, and nothing of its account is parked or comes before it."""
+    other = job.alias("other")
+    mine = other.c.account == job.c.account
+    before = sa.tuple_(other.c.due_at, other.c.priority, other.c.id) < sa.tuple_(job.c.due_at, job.c.priority, job.c.id)
+    return (
+        job.c.state == "waiting",
+        ~sa.exists().where(mine, other.c.state == "parked"),
+        ~sa.exists().where(mine, other.c.state == "waiting", before),
+    )
+
+
+def _park(connection: sa.Connection, now: datetime.datetime, poison: Job, error: str) -> None:
+    connection.execute(
+        job.update()
+        .where(job.c.id == poison.id, job.c.state == "waiting")
+        .values(state="parked", error=error, attempts=poison.attempts)
+    )
+    words: dict[str, JSON] = {"job": poison.kind, "error": error}
+    tasks.raise_task(connection, now, kind=PARKED, ref=poison.key, account=poison.account, payload=words)
+    audit.record(connection, now, actor=ACTOR, account=poison.account, code=PARKED, ids={"job": poison.key})
+
+
+def _job(row: Any, attempts: int | None = None) -> Job:
+    counted = row.attempts if attempts is None else attempts
+    return Job(row.id, row.key, row.kind, row.account, row.due_at, row.payload, counted)

@@ -1,0 +1,163 @@
+"""What leaves the house: put in the transaction that decides it, carried out after the commit, at least once.
+
+A deliverer of each kind carries it; `key` is the same at every try, so that the other side can tell a repetition. Each
+account's rows of one kind go in order: while one waits to be tried again, the later ones wait. A claim puts the next
+try off before the attempt begins: who dies in the middle loses nothing, the row comes up again by itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from control_plane.running import canonical, inserts, tasks
+from control_plane.running.canonical import JSON
+from control_plane.running.delays import HOUR, MINUTE, Delays
+from control_plane.running.faults import told
+from control_plane.running.tables import outbox
+
+Kind = Literal["mail", "media"]
+# For ever, at last four times a day: a row is sent, refused for good, or waits.
+RETRIES: Mapping[str, Delays] = {
+    "mail": Delays((10, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR)),
+    "media": Delays((1, 2, 5, 10, 30, MINUTE, 5 * MINUTE)),
+}
+# Then the staff is told, once a kind: it is rather the server than the row.
+TASK_AFTER = 6
+STUCK, REFUSED = "outbox_stuck", "outbox_refused"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A row as its deliverer sees it. `put_at` is the business time at which it was put."""
+
+    id: int
+    key: str
+    kind: str
+    account: str | None
+    payload: Mapping[str, Any]
+    put_at: datetime.datetime
+    attempts: int
+
+
+class Refused(Exception):
+    """Raised by a deliverer when the other side will never take it. `code` is a word without personal values."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+WhenRefused = Callable[[sa.Connection, datetime.datetime, Letter], None]
+
+
+def nothing(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
+    """Nobody else wants to know."""
+
+
+@dataclass(frozen=True)
+class Deliverer:
+    """Carries rows of one kind. `carry` returns when the other side has it, raises Refused, or anything else to have it
+    tried again; it must end within `lease_s`. `refused` runs in the transaction that writes a refusal down (a bounced
+    address raises its flag there)."""
+
+    carry: Callable[[Letter], None]
+    refused: WhenRefused = nothing
+    lease_s: int = 60
+
+
+def put(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    *,
+    kind: Kind,
+    key: str,
+    account: str | None,
+    payload: Mapping[str, JSON],
+) -> bool:
+    """Send this after the commit. A key that was put before changes nothing and gives False. Raises ValueError for a
+    key that is more than ids and codes."""
+    canonical.plain(key)
+    values = {"key": key, "kind": kind, "account": account, "payload": payload, "put_at": now, "try_at": now}
+    return inserts.once(connection, outbox, values | {"state": "waiting", "attempts": 0}, index_elements=["key"])
+
+
+def claim(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int) -> Letter | None:
+    """The first row of this kind that may be tried now; for `lease_s` nobody else gets it."""
+    first = (
+        sa.select(outbox)
+        .where(outbox.c.kind == kind, outbox.c.try_at <= now, *_may_go())
+        .order_by(outbox.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(first).one_or_none()
+    if row is None:
+        return None
+    put_off = now + datetime.timedelta(seconds=lease_s)
+    connection.execute(outbox.update().where(outbox.c.id == row.id).values(attempts=row.attempts + 1, try_at=put_off))
+    return Letter(row.id, row.key, row.kind, row.account, row.payload, row.put_at, row.attempts + 1)
+
+
+def sent(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
+    """It has arrived. Its contents go (they name people, and may hold a link that opens something); its key stays."""
+    connection.execute(
+        outbox.update().where(outbox.c.id == letter.id).values(state="sent", payload={}, error=None, try_at=now)
+    )
+    if letter.attempts > 1:
+        tasks.settle(connection, now, kind=STUCK, ref=letter.kind, actor="system:outbox")
+
+
+def refused(connection: sa.Connection, now: datetime.datetime, letter: Letter, code: str) -> None:
+    """It will never arrive. It is kept with its contents, the staff is told, and later ones go on."""
+    connection.execute(
+        outbox.update().where(outbox.c.id == letter.id, outbox.c.state == "waiting").values(state="refused", error=code)
+    )
+    words: dict[str, JSON] = {"kind": letter.kind, "code": code}
+    tasks.raise_task(connection, now, kind=REFUSED, ref=letter.key, account=letter.account, payload=words)
+
+
+def failed(connection: sa.Connection, now: datetime.datetime, letter: Letter, fault: Exception) -> None:
+    """It has not arrived, or we do not know: again later."""
+    again = now + RETRIES[letter.kind].after(letter.attempts)
+    connection.execute(
+        outbox.update()
+        .where(outbox.c.id == letter.id, outbox.c.state == "waiting", outbox.c.attempts == letter.attempts)
+        .values(try_at=again, error=told(fault))
+    )
+    if letter.attempts >= TASK_AFTER:
+        words: dict[str, JSON] = {"error": told(fault)}
+        tasks.raise_task(connection, now, kind=STUCK, ref=letter.kind, account=None, payload=words)
+
+
+def again(connection: sa.Connection, now: datetime.datetime, *, key: str, actor: str) -> bool:
+    """Try a refused or waiting row now. False when there is none such."""
+    woken = connection.execute(
+        outbox.update()
+        .where(outbox.c.key == key, outbox.c.state.in_(("waiting", "refused")))
+        .values(state="waiting", attempts=0, try_at=now)
+    )
+    tasks.settle(connection, now, kind=REFUSED, ref=key, actor=actor)
+    return woken.rowcount == 1
+
+
+def next_at(connection: sa.Connection, kind: str) -> datetime.datetime | None:
+    """When the next row of this kind may be tried; None when none waits."""
+    first = sa.select(outbox.c.try_at).where(outbox.c.kind == kind, *_may_go()).order_by(outbox.c.try_at).limit(1)
+    return connection.execute(first).scalar_one_or_none()
+
+
+def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
+    """It waits, and nothing of its account and kind comes before it."""
+    other = outbox.alias("other")
+    before = sa.and_(
+        other.c.account == outbox.c.account,
+        other.c.kind == outbox.c.kind,
+        other.c.state == "waiting",
+        other.c.id < outbox.c.id,
+    )
+    return (outbox.c.state == "waiting", ~sa.exists().where(before))

@@ -1,0 +1,116 @@
+"""[I/O] Does what is due, by the real clock, in threads of its own; wakes when something was committed, ends cleanly.
+
+As many runners as one likes may work on one database: on PostgreSQL rows are taken with SKIP LOCKED, on SQLite one
+writes at a time; no job is done twice.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from typing import Any
+
+from sqlalchemy import event
+
+from control_plane.clock import Clock
+from control_plane.running.faults import told
+from control_plane.running.work import Lane, Work
+from control_plane.storage.store import Store
+
+log = logging.getLogger(__name__)
+# What another process has committed rings no bell here.
+LOOK_EVERY_S = 1.0
+# Slow endpoints hold up others only when there are so many of them at once.
+HOOK_THREADS = 4
+_SHORTEST_S, _LONGEST_S = 0.02, 30.0
+
+
+class Bell:
+    """Rung when there may be something to do. Who counts before he looks misses no ringing."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._rung = 0
+
+    @property
+    def count(self) -> int:
+        with self._condition:
+            return self._rung
+
+    def ring(self) -> None:
+        with self._condition:
+            self._rung += 1
+            self._condition.notify_all()
+
+    def wait(self, counted: int, within_s: float) -> bool:
+        """Until it was rung more often than `counted`, or `within_s` has passed. Tells whether it was."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._rung != counted, within_s)
+
+
+def ring_after_commits(store: Store, bell: Bell) -> None:
+    """From now on every commit through this store rings the bell, once its rows can be seen."""
+
+    # The event "commit" comes before the commit; when the connection is back in the pool it is done.
+    @event.listens_for(store.engine, "commit")
+    def _committing(connection: Any) -> None:
+        connection.info["stentor_committed"] = True
+
+    @event.listens_for(store.engine, "checkin")
+    def _back(raw: Any, record: Any) -> None:
+        if record.info.pop("stentor_committed", False):
+            bell.ring()
+
+
+class Runner:
+    """`start` once, `stop` once."""
+
+    def __init__(self, work: Work, clock: Clock, bell: Bell) -> None:
+        self._work, self._clock, self._bell = work, clock, bell
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for lane in self._work.lanes():
+            for number in range(HOOK_THREADS if lane.name == "webhooks" else 1):
+                name = f"{lane.name}-{number}"
+                self._threads.append(threading.Thread(target=self._run, args=(lane,), name=name, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, within_s: float = 20.0) -> bool:
+        """Finish the steps that are being taken and begin no other. False when one was not finished in time: it loses
+        nothing, it will be taken again."""
+        self._stopping.set()
+        self._bell.ring()
+        deadline = time.monotonic() + within_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, lane: Lane) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            counted = self._bell.count
+            try:
+                while not self._stopping.is_set() and lane.step(self._clock.now()):
+                    pass
+                pause_s = self._until(lane)
+                failures = 0
+            except Exception as fault:
+                # The database is away or busy. Nothing is lost; it will come back.
+                failures += 1
+                pause_s = min(_LONGEST_S, 0.1 * 2 ** min(failures, 10))
+                log.warning("%s pauses for %.1f s: %s", lane.name, pause_s, told(fault))
+                self._stopping.wait(pause_s)
+                continue
+            self._bell.wait(counted, pause_s)
+
+    def _until(self, lane: Lane) -> float:
+        at = self._work.store.read(lane.next_at)
+        if at is None:
+            return LOOK_EVERY_S
+        left_s = (at - self._clock.now()) / datetime.timedelta(seconds=1)
+        return min(LOOK_EVERY_S, max(_SHORTEST_S, left_s))

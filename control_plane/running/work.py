@@ -1,0 +1,129 @@
+"""[I/O] All that runs, in single steps: one job, one row of the outbox, one call of a webhook.
+
+`runner` takes these steps in threads by the real clock, `control_plane.clockwork` one after another by a test clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from control_plane.errors import Unavailable
+from control_plane.running import jobs, outbox, webhooks
+from control_plane.running.faults import told
+from control_plane.storage.store import Store
+
+# What Store.write says when others were in its way again and again.
+BUSY = "busy"
+log = logging.getLogger(__name__)
+Step = Callable[[datetime.datetime], bool]
+NextAt = Callable[[sa.Connection], datetime.datetime | None]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Steps of one kind. `step(now)` takes one and tells whether there was one; `next_at` says when the next may be
+    taken."""
+
+    name: str
+    step: Step
+    next_at: NextAt
+
+
+@dataclass(frozen=True)
+class Work:
+    """`handlers` by kind of job, `deliverers` by kind of outbox row; without `hooks` no webhook is called."""
+
+    store: Store
+    handlers: Mapping[str, jobs.Handler] = field(default_factory=dict)
+    deliverers: Mapping[str, outbox.Deliverer] = field(default_factory=dict)
+    hooks: webhooks.Hooks | None = None
+
+    def lanes(self) -> list[Lane]:
+        """Each can be worked on beside the others; jobs come first."""
+        lanes = [Lane("jobs", self.job, jobs.next_at)]
+        for kind in self.deliverers:
+            lanes.append(self._letters(kind))
+        if self.hooks is not None:
+            lanes.append(Lane("webhooks", self.hook, webhooks.next_at))
+        return lanes
+
+    def job(self, now: datetime.datetime) -> bool:
+        """Do the first job that may be tried now. A handler that raises is written down and tried again later."""
+        if not self._waits(jobs.next_at, now):
+            return False
+        taken = self.store.write(lambda connection: jobs.take(connection, now))
+        if taken is None:
+            return False
+        try:
+            self.store.write(lambda connection: self._do(connection, taken))
+        except Exception as fault:
+            self._not_done(taken, now, fault)
+        return True
+
+    def letter(self, kind: str, now: datetime.datetime) -> bool:
+        """Carry the first row of this kind that may be tried now."""
+        if not self._waits(lambda connection: outbox.next_at(connection, kind), now):
+            return False
+        deliverer = self.deliverers[kind]
+        letter = self.store.write(lambda connection: outbox.claim(connection, now, kind, deliverer.lease_s))
+        if letter is None:
+            return False
+        try:
+            deliverer.carry(letter)
+        except outbox.Refused as refusal:
+            code = refusal.code
+            log.warning("outbox %s of kind %s was refused: %s", letter.id, kind, code)
+
+            def refuse(connection: sa.Connection) -> None:
+                outbox.refused(connection, now, letter, code)
+                deliverer.refused(connection, now, letter)
+
+            self.store.write(refuse)
+        except Exception as fault:
+            log.warning("outbox %s of kind %s failed: %s", letter.id, kind, told(fault))
+            because = fault
+            self.store.write(lambda connection: outbox.failed(connection, now, letter, because))
+        else:
+            self.store.write(lambda connection: outbox.sent(connection, now, letter))
+        return True
+
+    def hook(self, now: datetime.datetime) -> bool:
+        """Tell the next event to an endpoint that may be tried now."""
+        hooks = self.hooks
+        if hooks is None or not self._waits(webhooks.next_at, now):
+            return False
+        delivery = self.store.write(lambda connection: webhooks.claim(connection, now))
+        if delivery is None:
+            return False
+        answer = hooks.post(*webhooks.request(delivery, hooks.key))
+        self.store.write(lambda connection: webhooks.settle(connection, now, delivery, answer, hooks))
+        return True
+
+    def _do(self, connection: sa.Connection, taken: jobs.Job) -> None:
+        if not jobs.hold(connection, taken):
+            return
+        handler = self.handlers.get(taken.kind)
+        if handler is None:
+            raise LookupError(f"no handler for jobs of kind {taken.kind}")
+        handler(connection, taken.due_at, taken)
+        jobs.done(connection, taken)
+
+    def _not_done(self, taken: jobs.Job, now: datetime.datetime, fault: Exception) -> None:
+        log.warning("job %s of kind %s failed: %s", taken.id, taken.kind, told(fault))
+        if isinstance(fault, Unavailable) and fault.code == BUSY:
+            self.store.write(lambda connection: jobs.give_back(connection, now, taken))
+        else:
+            self.store.write(lambda connection: jobs.failed(connection, now, taken, fault))
+
+    def _letters(self, kind: str) -> Lane:
+        return Lane(kind, lambda now: self.letter(kind, now), lambda connection: outbox.next_at(connection, kind))
+
+    def _waits(self, next_at: NextAt, now: datetime.datetime) -> bool:
+        """A look that takes no lock: most looks find nothing."""
+        at = self.store.read(next_at)
+        return at is not None and at <= now

@@ -1,0 +1,80 @@
+"""What the server and the control plane's process share beside grants: two sections of settings, and what it is told.
+
+It is told by one line of JSON on its standard input, for there are secrets in it, which an argument or a variable of
+the environment would show to others on the machine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Accounts, rooms with ids, legal texts: a process of its own, started and ended with the server."""
+
+    enabled: Annotated[bool, Meta(description="Start it. false: rooms by your own grants alone.")] = True
+    host: Annotated[str, Meta(description="Address to listen on. Behind a proxy: loopback.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port of its pages and API. 0: the system chooses.")] = (
+        8090
+    )
+    url: Annotated[
+        str, Meta(description="How people reach it (https://example.com), in mails too. Empty: localhost and the port.")
+    ] = ""
+    media_url: Annotated[
+        str, Meta(description="How people reach the media server's page. Empty: localhost and http.port.")
+    ] = ""
+    folder: Annotated[
+        str, Meta(description="Where SQLite and keys are kept. Empty: the service's, or in the user's data folder.")
+    ] = ""
+    database: Annotated[
+        str,
+        Meta(description="postgresql+psycopg://user@host/name (15 or newer). Empty: SQLite in the folder. Secret."),
+    ] = ""
+
+
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How mail leaves. Without a host it stays in the development mailbox under --dev, and waits otherwise."""
+
+    host: Annotated[str, Meta(description="SMTP server. Empty: see above.")] = ""
+    port: Annotated[int, Meta(ge=1, le=65535, description="Its TCP port; 465 speaks TLS from the first byte.")] = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"], Meta(description="How it is encrypted. none: for loopback alone.")
+    ] = "starttls"
+    user: Annotated[str, Meta(description="User name there. Empty: no sign-in.")] = ""
+    password: Annotated[str, Meta(description="Its password. Better given by environment.")] = ""
+    sender: Annotated[str, Meta(description="Address that mails come from.")] = "stentor@localhost"
+
+
+class Appoint(msgspec.Struct, frozen=True):
+    """Make the person with this address staff (`stentor appoint`)."""
+
+    database: str  # control.database
+    folder: str
+    email: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process is told at start. Addresses without a slash at the end."""
+
+    control: Control
+    mail: Mail
+    dev: bool
+    folder: str
+    listen_fd: int  # the inherited socket, bound; it stays when the process is started anew
+    url: str  # how people reach us
+    media_page: str  # how people reach the media server
+    media_api: str  # how we do
+    media_certificate: str  # the one that is trusted there; empty = plain HTTP, or the system's authorities
+    api_token: str
+    uplink_token: str
+    signing_key: str  # PEM
+    key_id: str
+    issuer: str
+    audience: str
+    camera_codec: str = "VP8"
+    audio_red: bool = False
+    log_level: str = "info"
+    log_format: Literal["text", "json"] = "text"

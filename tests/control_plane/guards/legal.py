@@ -1,0 +1,33 @@
+# ruff: noqa: E501
+"""Guards of the legal texts."""
+
+from __future__ import annotations
+
+from tests.control_plane.guards import Guard
+
+_LEGAL = "control_plane/legal"
+
+GUARDS = (
+    Guard("LEG-01.1", f"{_LEGAL}/texts.py", "texts.c.in_force_at <= at", "texts.c.published_at <= at"),
+    Guard("LEG-01.1", f"{_LEGAL}/texts.py", "in_force_at = max(in_force_at, now)", "pass"),
+    Guard("LEG-01.2", f"{_LEGAL}/texts.py", "if markdown.body_hash(text.body) != text.body_hash:", "if False:"),
+    Guard("LEG-01.2", f"{_LEGAL}/texts.py", ".body_hash != markdown.body_hash(body):", ".body_hash == '':"),
+    Guard("LEG-01.2", f"{_LEGAL}/markdown.py", "line.rstrip() for line", "line for line"),
+    Guard("LEG-02.1", f"{_LEGAL}/acceptance.py", '"address_hash": address_hash,\n        "at": now,\n    }\n    return _write(connection, act, list', '"address_hash": "",\n        "at": now,\n    }\n    return _write(connection, act, list'),
+    Guard("LEG-02.1", f"{_LEGAL}/acceptance.py", '"means": "use",', '"means": "account",'),
+    Guard("LEG-03.1", f"{_LEGAL}/notices.py", "mailed_at=now if sent else None", "mailed_at=None"),
+    Guard("LEG-03.2", f"{_LEGAL}/notices.py", "sa.func.coalesce(notices.c.bounced_at, sa.literal(now, Instant))", "sa.literal(now, Instant)"),
+    Guard("LEG-04.1", f"{_LEGAL}/changes.py", "change.ended_at is not None and change.ended_at <= change.deadline", "change.used_at is None and change.ended_at is not None"),
+    Guard("LEG-04.2", f"{_LEGAL}/changes.py", "began = change.deadline + MOMENT", "began = change.deadline"),
+    Guard("LEG-04.3", f"{_LEGAL}/changes.py", "return act in USES and access in USABLE", "return act in USES"),
+    Guard("LEG-05.1", f"{_LEGAL}/changes.py", "FEE_DAYS, by_use=False", "TEXT_DAYS, by_use=False"),
+    Guard("LEG-06.1", "control_plane/api/legal.py", "    text = rows.get(language) or", '    if "authorization" not in request.headers:\n        return Response(status_code=401)\n    text = rows.get(language) or'),
+    Guard("LEG-06.2", "control_plane/api/legal.py", "language).body, headers=_FOR_EVER", 'language).body + "printed", headers=_FOR_EVER'),
+    Guard("LEG-06.3", f"{_LEGAL}/pages/page.css", "nav, form, a[download] { display: none; }", ""),
+    Guard("LEG-07.1", f"{_LEGAL}/kinds.py", '{"terms": ("privacy", "processing")}', '{"terms": ("privacy",)}'),
+    Guard("LEG-08.1", f"{_LEGAL}/acceptance.py", "if found.subject == subject}", "}"),
+    Guard("LEG-09.1", f"{_LEGAL}/pages/feedback.html", '<p id="notice">{{ notice }}</p>', ""),
+    Guard("LEG-09.2", f"{_LEGAL}/feedback.py", "feedback.delete().where(feedback.c.person == person)", "feedback.update().where(feedback.c.person == person).values(person=None)"),
+    Guard("LEG-13.1", f"{_LEGAL}/markdown.py", 'token.attrSet("id", anchor)', "pass"),
+    Guard("LEG-13.1", f"{_LEGAL}/texts.py", "if original.anchors != edition.anchors:", "if False:"),
+)  # fmt: skip

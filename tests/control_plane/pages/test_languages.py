@@ -1,0 +1,85 @@
+"""Catalogues are complete in keys and compile; a visitor gets the language he asked for."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import read_po
+
+from control_plane.legal.kinds import LANGUAGES
+from control_plane.pages import catalogues, words
+from control_plane.pages.languages import LOCALE, translations, wanted
+from tests.control_plane.entries import entry
+from tests.control_plane.pages.browsing import Site
+
+OTHERS = LANGUAGES[1:]
+
+
+def test_the_template_has_every_sentence_of_the_pages() -> None:
+    kept = (LOCALE / "messages.pot").read_text(encoding="utf-8")
+    assert kept == catalogues.text(catalogues.found()), "run: python -m control_plane.pages.catalogues"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_catalogue_has_every_sentence_and_compiles(language: str) -> None:
+    template = read_po(io.BytesIO((LOCALE / "messages.pot").read_bytes()))
+    catalogue = catalogues.of(language)
+    assert {message.id for message in catalogue} == {message.id for message in template}
+    assert not catalogue.obsolete and not [message for message in catalogue if list(message.check(catalogue))]
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    assert str(read_mo(compiled).locale or language).startswith(language[:2])
+    assert translations(language).gettext("Account")
+
+
+def test_every_code_of_the_words_is_in_the_template() -> None:
+    known = {message.id for message in catalogues.found()}
+    for table in (words.ERRORS, words.DONE, words.RIGHTS, words.REASONS, words.STATUSES, words.KINDS, words.ROLES):
+        assert set(table.values()) <= known
+    assert {words.problem(status, "").title for status in (403, 404, 413, 429, 500, 503, 418)} <= known
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "language"),
+    [
+        ("", "", "en"),
+        ("", "pl", "pl"),
+        ("", "de-AT,de;q=0.9,en;q=0.5", "de"),
+        ("", "en;q=0.2, fr;q=0.8", "fr"),
+        ("", "pt-BR", "pt_BR"),
+        ("", "pt", "pt_BR"),
+        ("", "ja, zh;q=0.5", "en"),
+        ("", "de;q=0, it;q=0.1", "it"),
+        ("", "de;q=nan,es;q=x", "en"),
+        ("", "," * 5000 + "pl", "en"),
+        ("ru", "pl", "ru"),
+        ("xx", "pl", "pl"),
+        ("../../etc", "pl", "pl"),
+    ],
+)
+def test_which_language_a_page_has(cookie: str, accepted: str, language: str) -> None:
+    assert wanted(cookie, accepted) == language
+
+
+def test_a_choice_stays_over_signing_in_and_an_unknown_language_falls_back(here: Site) -> None:
+    jane = here.visitor("jane@example.com", **{"accept-language": "ja"})
+    with entry("PROD-20.1"):
+        assert jane.get("/sign-up").tree.all("html")[0].attrs["lang"] == "en"
+    jane.sends("/sign-up", "/language", language="de")
+    jane.signs_up()
+    jane.sends("/verify", "/verify", token=jane.mailed("verification"))
+    with entry("PROD-20.2"):
+        assert jane.signs_in().tree.all("html")[0].attrs["lang"] == "de"
+    assert jane.get("/account").form("/account/person")["language"] == "de"
+
+
+def test_a_choice_leads_back_to_the_page_and_nowhere_else(here: Site) -> None:
+    jane = here.visitor()
+    assert jane.post("/language", {"language": "pl", "next": "/legal"}).response.url.path == "/legal"
+    foreign = jane.post("/language", {"language": "pl", "next": "//evil.test"}, follow=False)
+    assert foreign.response.headers["location"] == "/"
+    odd = jane.post("/language", {"language": "pl\r\nset-cookie: a=b", "next": "/"}, follow=False)
+    assert odd.status == 303 and "set-cookie" not in odd.response.headers

@@ -1,0 +1,143 @@
+"""The outbox: after the commit, in order per account, at least once, never lost."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+import sqlalchemy as sa
+
+from control_plane.running import outbox, tables, tasks
+from control_plane.running.outbox import Deliverer, Letter, Refused
+from control_plane.running.work import Work
+from control_plane.storage.store import Store
+from tests.control_plane.running.made_up import DAY, HOUR, NOON, SECOND, Outside
+
+
+def put(store: Store, key: str, account: str | None = "acc_a", kind: outbox.Kind = "mail") -> bool:
+    return store.write(
+        lambda connection: outbox.put(connection, NOON, kind=kind, key=key, account=account, payload={"to": key})
+    )
+
+
+def settle(work: Work, now: datetime.datetime, kind: str = "mail") -> int:
+    taken = 0
+    while work.letter(kind, now):
+        taken += 1
+    return taken
+
+
+def row(store: Store, key: str) -> tuple[str, int, str | None]:
+    wanted = sa.select(tables.outbox.c.state, tables.outbox.c.attempts, tables.outbox.c.error)
+    found = store.read(lambda connection: connection.execute(wanted.where(tables.outbox.c.key == key)).one())
+    return found.state, found.attempts, found.error
+
+
+def test_what_was_rolled_back_never_leaves(store: Store) -> None:
+    def fails(connection: sa.Connection) -> None:
+        outbox.put(connection, NOON, kind="mail", key="k", account=None, payload={})
+        raise RuntimeError("in the end")
+
+    with pytest.raises(RuntimeError):
+        store.write(fails)
+    outside = Outside()
+    assert settle(Work(store, {}, {"mail": Deliverer(outside)}), NOON) == 0
+    assert outside.got == []
+
+
+def test_a_key_leaves_once_and_what_it_held_is_gone_afterwards(store: Store) -> None:
+    outside = Outside()
+    work = Work(store, {}, {"mail": Deliverer(outside)})
+    assert [put(store, "k"), put(store, "k")] == [True, False]
+    settle(work, NOON)
+    assert not put(store, "k")
+    settle(work, NOON + DAY)
+    assert outside.got == [("k", {"to": "k"})]
+    payloads = store.read(lambda connection: connection.execute(sa.select(tables.outbox.c.payload)).scalars().all())
+    assert payloads == [{}]
+
+
+def test_while_the_first_waits_the_others_of_its_account_wait_and_strangers_do_not(store: Store) -> None:
+    outside = Outside(fails=1)
+    work = Work(store, {}, {"mail": Deliverer(outside), "media": Deliverer(outside)})
+    for key in ("a1", "a2"):
+        put(store, key)
+    put(store, "b1", "acc_b")
+    put(store, "n1", None)
+    put(store, "m1", kind="media")
+    settle(work, NOON)
+    settle(work, NOON, "media")
+    assert outside.keys == ["b1", "n1", "m1"]
+    settle(work, NOON + 10 * SECOND)
+    assert outside.keys == ["b1", "n1", "m1", "a1", "a2"]
+
+
+def test_it_is_tried_for_ever_with_growing_delays_and_the_staff_told_once(store: Store) -> None:
+    outside = Outside(fails=40)
+    work = Work(store, {}, {"mail": Deliverer(outside)})
+    put(store, "k")
+    put(store, "other", "acc_b")
+    now, waits = NOON, []
+    while row(store, "k")[0] == "waiting":
+        settle(work, now)
+        at = store.read(lambda connection: outbox.next_at(connection, "mail"))
+        if at is not None:
+            waits.append((at - now) // SECOND)
+            now = at
+            if len(waits) == 8:
+                assert [(task.kind, task.ref) for task in store.read(tasks.all_open)] == [("outbox_stuck", "mail")]
+                assert (row(store, "k")[2] or "").startswith("ConnectionError at made_up.py:")
+    assert waits[:8] == [10, 60, 300, 900, 3600, 10800, 21600, 21600]
+    assert sorted(outside.keys) == ["k", "other"]
+    assert store.read(tasks.all_open) == []
+
+
+def test_a_refusal_is_kept_told_and_lets_the_next_go(store: Store) -> None:
+    bounced: list[str] = []
+
+    def carry(letter: Letter) -> None:
+        if letter.key == "a1":
+            raise Refused("smtp_550")
+
+    def flag(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
+        bounced.append(f"{letter.account} {letter.key} {letter.payload['to']}")
+
+    work = Work(store, {}, {"mail": Deliverer(carry, flag)})
+    put(store, "a1")
+    put(store, "a2")
+    assert settle(work, NOON) == 2
+    assert row(store, "a1") == ("refused", 1, "smtp_550") and row(store, "a2")[0] == "sent"
+    assert bounced == ["acc_a a1 a1"]
+    (task,) = store.read(tasks.all_open)
+    assert (task.kind, task.ref, task.payload) == ("outbox_refused", "a1", {"kind": "mail", "code": "smtp_550"})
+    outside = Outside()
+    assert store.write(lambda connection: outbox.again(connection, NOON + DAY, key="a1", actor="staff:per_1"))
+    settle(Work(store, {}, {"mail": Deliverer(outside)}), NOON + DAY)
+    assert outside.got == [("a1", {"to": "a1"})] and store.read(tasks.all_open) == []
+    assert not store.write(lambda connection: outbox.again(connection, NOON, key="a1", actor="staff:per_1"))
+
+
+def test_a_claim_that_was_not_settled_comes_up_again_with_the_same_key(store: Store) -> None:
+    put(store, "k")
+    first = store.write(lambda connection: outbox.claim(connection, NOON, "mail", 60))
+    assert first is not None  # and here the process dies
+    soon, later = NOON + 59 * SECOND, NOON + 60 * SECOND
+    assert store.write(lambda connection: outbox.claim(connection, soon, "mail", 60)) is None
+    second = store.write(lambda connection: outbox.claim(connection, later, "mail", 60))
+    assert second is not None and (second.key, second.attempts, second.payload) == ("k", 2, first.payload)
+
+
+def test_a_late_word_of_an_older_try_does_not_disturb_the_newer_one(store: Store) -> None:
+    put(store, "k")
+    old = store.write(lambda connection: outbox.claim(connection, NOON, "mail", 60))
+    new = store.write(lambda connection: outbox.claim(connection, NOON + HOUR, "mail", 60))
+    assert old is not None and new is not None
+    store.write(lambda connection: outbox.sent(connection, NOON + HOUR, new))
+    store.write(lambda connection: outbox.failed(connection, NOON + HOUR, old, ConnectionError()))
+    assert row(store, "k")[0] == "sent"
+
+
+def test_a_kind_without_a_deliverer_waits(store: Store) -> None:
+    put(store, "m", kind="media")
+    assert [lane.name for lane in Work(store, {}, {"mail": Deliverer(Outside())}).lanes()] == ["jobs", "mail"]
+    assert row(store, "m") == ("waiting", 0, None)
