@@ -85,8 +85,8 @@ class Auditor(Collector):
 
     def _look(self, connection: sa.Connection) -> bool:
         """False at the end of a walk."""
-        rows = 0
-        while rows < self._rows_a_step and not self._stopping.is_set():
+        until = self._rows + self._rows_a_step
+        while self._rows < until and not self._stopping.is_set():
             found = audit.next_chain(connection, self._after)
             if found is None:
                 return False
@@ -97,8 +97,7 @@ class Auditor(Collector):
                 log.error("audit chain broken", extra=logs.fields(chain=one.chain, number=one.number, why=one.why))
             self._after = chain
             self._chains += 1
-            rows += max(1, number)
-        self._rows += rows
+            self._rows += max(1, number)
         return True
 
     def _run(self) -> None:

@@ -153,7 +153,7 @@ def test_sign_ins_are_counted_by_how_they_ended(store: Store) -> None:
         assert [jane.signs_in().status_code for _ in range(2)] == [201, 429]
         seen = figures(here)
         assert seen("sign_ins_total", outcome="ok") == 2
-        assert seen("sign_ins_total", outcome="wrong_credentials") == 1
+        assert seen("sign_ins_total", outcome="credentials_wrong") == 1
         assert seen("sign_ins_total", outcome="too_often") == 1
         assert seen("limited_total", limit="sign_in_account") == 1
         assert seen("hashed_total", result="done") == hashed + 2

@@ -32,7 +32,7 @@ def test_jobs_wait_are_late_and_are_parked(made: Store) -> None:
     put(made, "note", "later", NOON - HOUR + MINUTE, "acc_b", amount=1)
     assert (read(made).jobs_waiting, read(made).jobs_late_s) == (3, 59 * 60)
     put(made, "flaky", "poison", NOON - HOUR, "acc_c", fails=99)
-    put(made, "note", "behind it", NOON - HOUR, "acc_c", amount=1)
+    put(made, "note", "behind-it", NOON - HOUR, "acc_c", amount=1)
     advance_to(TestClock(NOON), Work(made, HANDLERS), NOON + 12 * HOUR)
     seen = read(made, NOON + 12 * HOUR)
     assert (seen.jobs_parked, seen.jobs_waiting, seen.tasks["job_parked"]) == (1, 2, 1)
