@@ -62,7 +62,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
         sent = form(request)
         try:
             body = taken(EventWish, _wish(sent, zone_of(pages, visit)))
-            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats)
+            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats, body.listed)
             made = doors.write(lambda connection: events.create(connection, now(), setup, visit.caller, plan))
         except (Refused, ControlPlaneError) as wrong:
             return plan_form(request, visit, Form(typed(sent), errors_of(wrong, *_FIELDS)))
@@ -156,7 +156,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             row = people.person(connection, visit.caller.person)
             name = f"{row.first_name} {row.last_name}".strip() or row.email.partition("@")[0]
             number = events.get(connection, setup, visit.caller, event).number
-            found = joining.find(connection, setup, visit.caller, number, "")
+            found = joining.find(connection, now(), setup, visit.caller, number, "")
             shown = joining.display_name(name[: joining.NAME_CHARACTERS_MAX])
             return joining.admit(connection, now(), setup, visit.caller, found, shown)
 
@@ -205,12 +205,12 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
             name = joining.display_name(body.name)
             try:
                 found = doors.store.read(
-                    lambda connection: joining.find(connection, setup, visit.caller, bare, body.link)
+                    lambda connection: joining.find(connection, now(), setup, visit.caller, bare, body.link)
                 )
             except NotFound:
                 guesses.failed(visit.address, now())
                 raise
-            if found.settled:
+            if found.reads_only:
                 admission = doors.store.read(
                     lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
                 )
@@ -221,7 +221,7 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
                         now(),
                         setup,
                         visit.caller,
-                        joining.find(connection, setup, visit.caller, bare, body.link),
+                        joining.find(connection, now(), setup, visit.caller, bare, body.link),
                         name,
                     )
                 )
@@ -235,6 +235,7 @@ def _wish(sent: Fields, zone: str) -> dict[str, Any]:
     """The fields of the form as the API's own body has them. Raises Refused."""
     values: dict[str, Any] = {name: sent.one(name).strip() for name in ("title", "kind", "access")}
     values["seats"] = sent.one("seats").strip() or None
+    values["listed"] = sent.one("listed") == "yes"
     values["starts_at"] = local_instant(sent.one("starts_at"), zone)
     if not values["title"]:
         raise Refused({"title": "field_missing"})
