@@ -63,10 +63,10 @@ def test_three_customers_are_told_and_what_each_does_decides_which_version_binds
             (mail,) = [one for one in here.mails(email) if one.key == notice.mail_key]
             assert f"https://stentor.test/legal/terms/{new}/en" in mail.text
             assert "Our terms" in mail.text and "bis 12.12.2026, 12:00 UTC" in mail.text
+    here.go_to(told + DAY)
     for person in (ann, eve):
         person.signs_in()
-    here.go_to(told + DAY)
-    meets(ann), meets(eve)
+        meets(person)
     here.go_to(told + 9 * DAY)
     assert {here.binding(id_) for id_ in (ids[ann.email], ids[eve.email])} == {new}
     staff = here.staff()
