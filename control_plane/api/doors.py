@@ -262,8 +262,8 @@ def form(request: Request) -> Fields:
     return found
 
 
-def visit(request: Request) -> Visit:
-    """The visit that the door has let in."""
+async def visit(request: Request) -> Visit:
+    """The visit that the door has let in. (Not `def`: it would be sent to a thread for this one line.)"""
     found: Visit = request.state.visit
     return found
 
