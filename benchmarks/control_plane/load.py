@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,6 +17,8 @@ import msgspec
 import uvloop
 
 from benchmarks.control_plane.asking import Answered, Ask, Line
+from control_plane.accounts.passwords import Passwords
+from sfu import companion
 
 LINE_BYTES_MAX = 1 << 24
 
@@ -37,6 +40,10 @@ class Arrive(msgspec.Struct, frozen=True, kw_only=True, tag="arrive"):
 
     asks: list[Ask]
     at_s: list[float]
+
+
+class Hash(msgspec.Struct, frozen=True, kw_only=True, tag="hash"):
+    """A password hashed, alone, at the cost of service. Answered by the seconds that it took."""
 
 
 class Walked(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,11 +94,15 @@ async def _arrive(port: int, order: Arrive) -> AsyncIterator[Answered]:
 
 async def _obey() -> None:
     port = int(sys.argv[1])
-    walker = _Walker(port)
+    walker, passwords = _Walker(port), Passwords()
     out = sys.stdout.buffer
     while line := await asyncio.to_thread(sys.stdin.buffer.readline):
-        order = msgspec.json.decode(line, type=Walk | Arrive)
-        if isinstance(order, Walk):
+        order = msgspec.json.decode(line, type=Walk | Arrive | Hash)
+        if isinstance(order, Hash):
+            began = time.monotonic()
+            passwords.hash("a long enough pass phrase")
+            out.write(msgspec.json.encode(time.monotonic() - began) + b"\n")
+        elif isinstance(order, Walk):
             out.write(msgspec.json.encode(await walker.walk(order)) + b"\n")
         else:
             async for one in _arrive(port, order):
@@ -117,6 +128,7 @@ class Load:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
+            env=companion.environment(os.environ),  # so that its hash is the server's
         )
         try:
             yield cls(child)
@@ -129,13 +141,18 @@ class Load:
         await self._tell(Walk(asks=list(asks), pause_s=pause_s, for_s=for_s, beside=list(beside)))
         return msgspec.json.decode(await self._line(), type=Walked)
 
+    async def one_hash_s(self) -> float:
+        """How long one hash takes now, with nothing beside it that we know of."""
+        await self._tell(Hash())
+        return msgspec.json.decode(await self._line(), type=float)
+
     async def arrive(self, asks: Sequence[Ask], at_s: Sequence[float]) -> AsyncIterator[Answered]:
         """Answers as they come, with their text."""
         await self._tell(Arrive(asks=list(asks), at_s=list(at_s)))
         for _ in asks:
             yield msgspec.json.decode(await self._line(), type=Answered)
 
-    async def _tell(self, order: Walk | Arrive) -> None:
+    async def _tell(self, order: Walk | Arrive | Hash) -> None:
         if self._child.stdin is None:
             raise RuntimeError("the load has no pipe")
         self._child.stdin.write(msgspec.json.encode(order) + b"\n")

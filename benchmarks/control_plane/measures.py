@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -16,7 +15,6 @@ from benchmarks.control_plane.inside import Entered, Inside
 from benchmarks.control_plane.load import Load
 from benchmarks.control_plane.plane import ROOM_SEATS, Plane, endpoints, join, source
 from benchmarks.figures import Figure
-from control_plane.accounts.passwords import Passwords
 
 Progress = Callable[[str], None]
 
@@ -39,14 +37,13 @@ async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds:
     people = await plane.people(SIGN_IN_AT_ONCE * sets + 1)
     host = await plane.host(people.pop(), rooms=5)
     asks = endpoints(host, WALKER_ADDRESSES)
-    hasher = Passwords()
     # The first answers pay for what is made once: statements, templates, threads.
     await load.walk(asks, pause_s=0.0, for_s=2.0, beside=[people[0].sign_in()])
     found: list[tuple[list[Answered], list[Answered], list[Answered]]] = []
     lasts_s, hashes_s = [], []
     for turn in range(rounds):
         crowd = people[SIGN_IN_AT_ONCE * (turn % sets) :][:SIGN_IN_AT_ONCE]
-        hashes_s += [await asyncio.to_thread(_one_hash_s, hasher) for _ in range(2)]
+        hashes_s += [await load.one_hash_s() for _ in range(2)]
         for_s = lasts_s[-1] if lasts_s else SIGN_IN_AT_ONCE * hashes_s[0] / _cores()
         idle = await load.walk(asks, pause_s=PAUSE_S, for_s=for_s)
         busy = await load.walk(asks, pause_s=PAUSE_S, for_s=0.0, beside=[one.sign_in() for one in crowd])
@@ -55,12 +52,6 @@ async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds:
         progress(f"a: round {turn + 1} of {rounds}: the last of {SIGN_IN_AT_ONCE} in after {busy.last_s:.2f} s")
     idles, busies, signed_in = ([one for part in parts for one in part] for parts in zip(*found, strict=True))
     return judge.signing_in(judge.SigningIn(SIGN_IN_AT_ONCE, _cores(), idles, busies, signed_in, lasts_s, hashes_s))
-
-
-def _one_hash_s(hasher: Passwords) -> float:
-    began = time.monotonic()
-    hasher.hash("a long enough pass phrase")
-    return time.monotonic() - began
 
 
 def _cores() -> int:

@@ -13,8 +13,8 @@ from markdown_it.token import Token
 
 from control_plane.errors import Invalid
 
-# All texts in force in all languages; each is read at every visit, and never changes. By their words, so nothing is kept
-# of a text that was changed.
+# All texts in force in all languages: each is read at every visit, and never changes. Kept by its words, so that of a
+# text which was changed nothing is.
 KEPT = 64
 
 # No pictures: a text that is saved must be whole.
