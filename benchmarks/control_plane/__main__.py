@@ -20,11 +20,11 @@ import time
 from collections.abc import Sequence
 
 from benchmarks import kept
-from benchmarks.control_plane import measures
+from benchmarks.control_plane import judge, measures
 from benchmarks.control_plane.judge import GRANT_AIM_MS
 from benchmarks.control_plane.load import Load
 from benchmarks.control_plane.measures import Progress
-from benchmarks.control_plane.plane import Plane
+from benchmarks.control_plane.plane import ROOM_SEATS, Plane
 from benchmarks.figures import Figure
 
 ROWS = ("a", "b", "c")
@@ -46,11 +46,12 @@ async def measured(rows: Sequence[str], rounds: int, joins: int, database: str, 
     progress("the server starts")
     async with Plane.at(database) as plane, Load.at(plane.port) as load:
         if "a" in rows:
-            found += await measures.while_signing_in(plane, load, progress, rounds)
+            found += judge.signing_in(await measures.while_signing_in(plane, load, progress, rounds))
         if "b" in rows:
-            found += await measures.grants(plane, load, progress, aim_ms)
+            empty, full = await measures.grants(plane, load, progress)
+            found += judge.grants(empty, full, ROOM_SEATS, aim_ms=aim_ms)
         if "c" in rows:
-            found += await measures.a_minute(plane, load, progress, aim_ms, joins)
+            found += judge.minute(await measures.a_minute(plane, load, progress, joins), aim_ms=aim_ms)
     return found
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.control_plane import judge
 from benchmarks.control_plane.asking import Answered
 from benchmarks.control_plane.inside import Entered, Inside
+from benchmarks.control_plane.judge import Minute, SigningIn
 from benchmarks.control_plane.load import Load
 from benchmarks.control_plane.plane import ROOM_SEATS, Plane, endpoints, join, source
-from benchmarks.figures import Figure
 
 Progress = Callable[[str], None]
 
@@ -30,7 +29,7 @@ JOINS, JOINS_FOR_S = 1000, 60.0
 SEED = 1
 
 
-async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds: int) -> list[Figure]:
+async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds: int) -> SigningIn:
     """Row a. A visitor walks through the endpoints; in every other stretch 20 sign in at its beginning."""
     sets = -(-rounds // ROUNDS_A_PERSON)
     progress(f"a: {SIGN_IN_AT_ONCE * sets + 1} people sign up")
@@ -51,15 +50,16 @@ async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds:
         found.append((idle.walked, busy.walked, busy.beside))
         progress(f"a: round {turn + 1} of {rounds}: the last of {SIGN_IN_AT_ONCE} in after {busy.last_s:.2f} s")
     idles, busies, signed_in = ([one for part in parts for one in part] for parts in zip(*found, strict=True))
-    return judge.signing_in(judge.SigningIn(SIGN_IN_AT_ONCE, _cores(), idles, busies, signed_in, lasts_s, hashes_s))
+    return SigningIn(SIGN_IN_AT_ONCE, _cores(), idles, busies, signed_in, lasts_s, hashes_s)
 
 
 def _cores() -> int:
     return os.cpu_count() or 1
 
 
-async def grants(plane: Plane, load: Load, progress: Progress, aim_ms: float | None) -> list[Figure]:
-    """Row b. One guest after the other asks; then 40 are in the room, and it is asked for again."""
+async def grants(plane: Plane, load: Load, progress: Progress) -> tuple[list[Answered], list[Answered]]:
+    """Row b. One guest after the other asks; then 40 are in the room, and it is asked for again. Raises RuntimeError
+    when they do not come in."""
     (person,) = await plane.people(1)
     host = await plane.host(person, rooms=1)
     number = host.events[0][1]
@@ -78,12 +78,12 @@ async def grants(plane: Plane, load: Load, progress: Progress, aim_ms: float | N
             raise RuntimeError(f"{len(failed)} of {ROOM_SEATS} did not come in: {failed[0]}")
         progress(f"b: grants to a room with {ROOM_SEATS} in it, {GRANTS_FOR_S:.0f} s")
         full = await load.walk(asks, pause_s=PAUSE_S, for_s=GRANTS_FOR_S)
-    return judge.grants(empty.walked, full.walked, ROOM_SEATS, aim_ms=aim_ms)
+    return empty.walked, full.walked
 
 
 async def a_minute(
-    plane: Plane, load: Load, progress: Progress, aim_ms: float | None, joins: int = JOINS, for_s: float = JOINS_FOR_S
-) -> list[Figure]:
+    plane: Plane, load: Load, progress: Progress, joins: int = JOINS, for_s: float = JOINS_FOR_S
+) -> Minute:
     """Row c. They come as people do, by chance, each from an address of his own, and go into the media server."""
     rooms = -(-joins // ROOM_SEATS)
     (person,) = await plane.people(1)
@@ -106,16 +106,13 @@ async def a_minute(
         entered = await inside.entered(entering)
         took_s, after = time.monotonic() - began, plane.spent()
     spent_s = {name: getattr(after, name) - getattr(before, name) for name in ("control_plane", "node", "worker")}
-    return judge.minute(
-        judge.Minute(
-            joins=joins,
-            for_s=took_s,
-            grants=got,
-            entered_ms=[one.took_ms for one in entered if not one.error],
-            failed=[one.error for one in entered if one.error],
-            spent_s={name.replace("_", " "): value for name, value in spent_s.items()},
-        ),
-        aim_ms=aim_ms,
+    return Minute(
+        joins=joins,
+        for_s=took_s,
+        grants=got,
+        entered_ms=[one.took_ms for one in entered if not one.error],
+        failed=[one.error for one in entered if one.error],
+        spent_s={name.replace("_", " "): value for name, value in spent_s.items()},
     )
 
 
