@@ -147,8 +147,8 @@ def test_a_slow_mail_server_does_not_hold_up_commands_to_the_media_server(made: 
     made.write(both)
     running = Runner(Work(made, {}, {"mail": Deliverer(slow), "media": Deliverer(carried)}), TestClock(NOON), Bell())
     running.start()
-    until(lambda: carried.keys == ["end"])
-    assert waiting(made, tables.outbox) == 1
+    until(lambda: waiting(made, tables.outbox) == 1)
+    assert carried.keys == ["end"]
     go_on.set()
     assert running.stop(WITHIN_S)
     assert waiting(made, tables.outbox) == 0
