@@ -23,6 +23,7 @@ import httpx
 import msgspec
 import sqlalchemy as sa
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from control_plane import keys, pages
@@ -231,7 +232,7 @@ def main() -> int:
         return 2
     logs.start(told.log_level, told.log_format)
     try:
-        asyncio.run(_serve(told))
+        uvloop.run(_serve(told))
     except CannotStart as error:
         log.error("the control plane is not started: %s", error)
         return 2

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Scope
 
@@ -110,8 +111,14 @@ class Doors:
                 route.endpoint.need = "public"  # type: ignore[attr-defined]
         return router
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         """Find the caller and hold him against the route's need. Raises Unauthorized, Forbidden, TooMany."""
+        if request.headers.get("authorization") or request.cookies.get(self.cookie):
+            await run_in_threadpool(self._admit, request)
+        else:  # nothing is to be looked up, so no thread is needed
+            self._admit(request)
+
+    def _admit(self, request: Request) -> None:
         now = self.clock.now()
         address = address_key(request.client.host if request.client else "")
         wanted: Need = request.scope["route"].endpoint.need
@@ -262,8 +269,8 @@ def form(request: Request) -> Fields:
     return found
 
 
-def visit(request: Request) -> Visit:
-    """The visit that the door has let in."""
+async def visit(request: Request) -> Visit:
+    """The visit that the door has let in. (Not `def`: it would be sent to a thread for this one line.)"""
     found: Visit = request.state.visit
     return found
 

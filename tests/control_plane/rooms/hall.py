@@ -47,7 +47,7 @@ def drawn(seed: int) -> Draw:
 class OpenDoors(Doors):
     """Lets in whoever says who he is: `X-Caller: owner acc_x`, `person per_x` or `staff per_x`."""
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         role, _, name = request.headers.get("x-caller", "").partition(" ")
         caller = Caller("visitor", "")
         if role == "owner":
