@@ -102,6 +102,7 @@ def told(config: Config, bound: socket.socket, key_text: str, own: str, authorit
         audience=config.tokens.audience,
         camera_codec=config.room.camera_codec,
         audio_red=config.room.audio_red,
+        metrics_networks=config.http.metrics_networks,
         log_level=config.log.level,
         log_format=config.log.format,
     )

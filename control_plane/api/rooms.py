@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
 from control_plane.api.bodies import Body, Line, Word, given
-from control_plane.api.doors import Doors, Here, need
+from control_plane.api.doors import Doors, Here, Visit, need
 from control_plane.api.idempotency import Answer
 from control_plane.api.pagination import LIMIT, LIMIT_MAX, listed, page
 from control_plane.errors import NotFound
@@ -155,6 +155,34 @@ def _answer(status: int, body: Body) -> Answer:
     return Answer(status, body.model_dump_json())
 
 
+def let_in(
+    doors: Doors, setup: Setup, guesses: Guesses, visit: Visit, number: str, name: str, link: str
+) -> joining.Admission:
+    """The way into a room, of API and pages alike. Raises TooMany, and what `joining` raises."""
+    now = doors.clock.now
+    with doors.measures.joining():
+        guesses.check(visit.address, now())
+        try:
+            found = doors.store.read(lambda connection: joining.find(connection, setup, visit.caller, number, link))
+        except NotFound:
+            guesses.failed(visit.address, now())
+            raise
+        if found.settled:
+            return doors.store.read(
+                lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
+            )
+        return doors.write(
+            lambda connection: joining.admit(
+                connection,
+                now(),
+                setup,
+                visit.caller,
+                joining.find(connection, setup, visit.caller, number, link),
+                name,
+            )
+        )
+
+
 def router(doors: Doors, setup: Setup, guesses: Guesses | None = None) -> APIRouter:
     """Routes for who has the right `events`, for staff, and for everybody who wants to join."""
     routes = doors.router("rooms")
@@ -167,30 +195,7 @@ def router(doors: Doors, setup: Setup, guesses: Guesses | None = None) -> APIRou
     @need("public")
     def join(visit: Here, body: JoinWish) -> JoinView:
         """A grant to come into the room with this id, and the address of the room. Without an account too."""
-        tried.check(visit.address, now())
-        number, name = parse(body.id), joining.display_name(body.name)
-        try:
-            found = doors.store.read(
-                lambda connection: joining.find(connection, setup, visit.caller, number, body.link)
-            )
-        except NotFound:
-            tried.failed(visit.address, now())
-            raise
-        if found.settled:
-            admission = doors.store.read(
-                lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
-            )
-        else:
-            admission = doors.write(
-                lambda connection: joining.admit(
-                    connection,
-                    now(),
-                    setup,
-                    visit.caller,
-                    joining.find(connection, setup, visit.caller, number, body.link),
-                    name,
-                )
-            )
+        admission = let_in(doors, setup, tried, visit, parse(body.id), joining.display_name(body.name), body.link)
         return JoinView(
             address=admission.address,
             token=admission.token,

@@ -147,20 +147,21 @@ def router(pages: Pages) -> APIRouter:
         try:
             limit("sign_in_address", visit.address)
             body = taken(SignIn, {name: sent.one(name) for name in ("email", "password")})
-            limit("sign_in_account", addresses.sign_in_key(body.email))
-            found = await run_in_threadpool(
-                doors.store.read, lambda connection: sessions.credentials(connection, body.email)
-            )
-            right, newer = await hashing(request).compare(found.password_hash if found else None, body.password)
-            if not right or found is None:
-                raise sessions.wrong_credentials()
-            compared = found
-            signed_in = await run_in_threadpool(
-                doors.write,
-                lambda connection: sessions.sign_in(
-                    connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
-                ),
-            )
+            with doors.measures.signing_in():
+                limit("sign_in_account", addresses.sign_in_key(body.email))
+                found = await run_in_threadpool(
+                    doors.store.read, lambda connection: sessions.credentials(connection, body.email)
+                )
+                right, newer = await hashing(request).compare(found.password_hash if found else None, body.password)
+                if not right or found is None:
+                    raise sessions.wrong_credentials()
+                compared = found
+                signed_in = await run_in_threadpool(
+                    doors.write,
+                    lambda connection: sessions.sign_in(
+                        connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
+                    ),
+                )
         except (Refused, ControlPlaneError) as wrong:
             errors = errors_of(wrong, "email", "password")
             return pages.show(request, "sign_in.html", onward=onward, form=Form(typed(sent), errors))

@@ -6,12 +6,13 @@ writes at a time; no job is done twice.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,8 +22,9 @@ from control_plane.clock import Clock
 from control_plane.running.faults import told
 from control_plane.running.work import Lane, Work
 from control_plane.storage.store import Store
+from sfu import logs
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("stentor.control")
 # What another process has committed rings no bell here.
 LOOK_EVERY_S = 1.0
 # Slow endpoints hold up others only when there are so many of them at once.
@@ -97,6 +99,8 @@ class Runner:
         self._work, self._clock, self._bell = work, clock, bell
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._steps = threading.Condition()
+        self._under_way, self._held = 0, False
 
     def start(self) -> None:
         for lane in self._work.lanes():
@@ -110,12 +114,46 @@ class Runner:
         """Finish the steps that are being taken and begin no other. False when one was not finished in time: it loses
         nothing, it will be taken again."""
         self._stopping.set()
-        for _ in self._threads:
-            self._bell.ring({table for lane in self._work.lanes() for table in lane.tables})
+        self._ring_all()
+        with self._steps:
+            self._steps.notify_all()
         deadline = time.monotonic() + within_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it no step is taken. It begins when those under way are finished. One at a time."""
+        with self._steps:
+            self._held = True
+            self._steps.wait_for(lambda: not self._under_way)
+        try:
+            yield
+        finally:
+            with self._steps:
+                self._held = False
+                self._steps.notify_all()
+            self._ring_all()
+
+    def _ring_all(self) -> None:
+        """Once a thread, for of the threads of a lane one ringing wakes one."""
+        everything = {table for lane in self._work.lanes() for table in lane.tables}
+        for _ in self._threads:
+            self._bell.ring(everything)
+
+    def _step(self, lane: Lane) -> bool:
+        with self._steps:
+            self._steps.wait_for(lambda: not self._held or self._stopping.is_set())
+            if self._stopping.is_set():
+                return False
+            self._under_way += 1
+        try:
+            return lane.step(self._clock.now())
+        finally:
+            with self._steps:
+                self._under_way -= 1
+                self._steps.notify_all()
 
     def _run(self, lane: Lane) -> None:
         failures = 0
@@ -127,7 +165,7 @@ class Runner:
                     # Somebody else of this lane may take the next meanwhile, and looks whether there is one.
                     self._bell.ring(lane.tables)
                     counted = self._bell.count(lane)
-                    while not self._stopping.is_set() and lane.step(self._clock.now()):
+                    while self._step(lane):
                         pass
                     pause_s = max(_SHORTEST_S, self._until(lane))
                 failures = 0
@@ -135,7 +173,7 @@ class Runner:
                 # The database is away or busy. Nothing is lost; it will come back.
                 failures += 1
                 pause_s = min(_LONGEST_S, 0.1 * 2 ** min(failures, 10))
-                log.warning("%s pauses for %.1f s: %s", lane.name, pause_s, told(fault))
+                log.warning("a runner pauses", extra=logs.fields(lane=lane.name, wait_s=pause_s, fault=told(fault)))
                 self._stopping.wait(pause_s)
                 continue
             self._bell.wait(lane, counted, pause_s)

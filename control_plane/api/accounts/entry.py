@@ -136,20 +136,21 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
     async def sign_in(request: Request, visit: Here, body: SignIn) -> Response:
         """Sign in. A wrong password and an unknown address get one answer, in one time."""
         limit("sign_in_address", visit.address)
-        limit("sign_in_account", addresses.sign_in_key(body.email))
-        found = await run_in_threadpool(
-            doors.store.read, lambda connection: sessions.credentials(connection, body.email)
-        )
-        right, newer = await hashing.compare(found.password_hash if found else None, body.password)
-        if not right or found is None:
-            raise sessions.wrong_credentials()
-        compared: Credentials = found
-        signed_in = await run_in_threadpool(
-            doors.write,
-            lambda connection: sessions.sign_in(
-                connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
-            ),
-        )
+        with doors.measures.signing_in():
+            limit("sign_in_account", addresses.sign_in_key(body.email))
+            found = await run_in_threadpool(
+                doors.store.read, lambda connection: sessions.credentials(connection, body.email)
+            )
+            right, newer = await hashing.compare(found.password_hash if found else None, body.password)
+            if not right or found is None:
+                raise sessions.wrong_credentials()
+            compared: Credentials = found
+            signed_in = await run_in_threadpool(
+                doors.write,
+                lambda connection: sessions.sign_in(
+                    connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
+                ),
+            )
         return with_cookie(doors, signed_in)
 
     @routes.post("/password-resets", status_code=202, response_model=Mailed)

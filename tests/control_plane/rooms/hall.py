@@ -148,7 +148,7 @@ def hall(
     doors = OpenDoors(store, clock, Settings(AccountsSetup(b"k" * 32)))
     app = FastAPI()
     problems.install(app)
-    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup)):
+    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup, doors.measures)):
         app.router.routes.extend(router.routes)
     server = MediaServer(store, clock, setup, http)
     work = Work(store, deliverers={"media": Deliverer(server.carry)})

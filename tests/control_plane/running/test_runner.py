@@ -134,6 +134,42 @@ def test_it_ends_when_its_step_is_finished_and_begins_no_other(made: Store) -> N
     assert len(amounts(made)) == 1 and waiting(made) == 1
 
 
+def test_while_it_is_paused_no_step_is_taken_and_the_one_under_way_is_waited_for(made: Store) -> None:
+    at_it, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
+        at_it.set()
+        assert go_on.wait(WITHIN_S)
+        made_up.post(connection, at, job.key, 1)
+        ended.set()
+
+    put(made, "slow", "first", NOON)
+    bell = Bell()
+    runner.ring_after_commits(made, bell)
+    running = Runner(Work(made, {**HANDLERS, "slow": slow}), TestClock(NOON + DAY), bell)
+    running.start()
+    assert at_it.wait(WITHIN_S)
+    threading.Timer(0.05, go_on.set).start()
+    with running.paused():
+        assert ended.is_set()
+        put(made, "note", "second", NOON, amount=2)
+        before = bell.count
+        # The lane has heard the bell and could take it, but for the pause.
+        until(lambda: running._under_way == 0)
+        assert amounts(made) == [1] and waiting(made) == 1 and bell.count == before
+    until(lambda: amounts(made) == [1, 2])
+    assert running.stop(WITHIN_S)
+
+
+def test_it_ends_while_it_is_paused(made: Store) -> None:
+    put(made, "note", "one", NOON, amount=1)
+    running = Runner(Work(made, HANDLERS), TestClock(NOON), Bell())
+    with running.paused():
+        running.start()
+        assert running.stop(WITHIN_S)
+    assert amounts(made) == []
+
+
 def test_a_slow_mail_server_does_not_hold_up_commands_to_the_media_server(made: Store) -> None:
     go_on, carried = threading.Event(), made_up.Outside()
 
