@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.servers import ROOT, Server, eventually, free_port
+from tests.servers import ROOT, Server, eventually, free_port, plain_environment
 
 # Issue: a suspension ends a running room within seconds.
 ENDED_WITHIN_S = 5.0
@@ -54,4 +54,6 @@ async def appoint(email: str, folder: Path, database: str = "") -> None:
     command = [sys.executable, "-m", "sfu", "appoint", "--email", email, "--control-folder", str(folder)]
     if database:
         command += ["--control-database", database]
-    await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, env=plain_environment(), check=True, stdout=subprocess.DEVNULL
+    )
