@@ -54,6 +54,11 @@ class Story:
     link: str = ""
     first_way_in: str = ""  # a grant's address of the guest, soon too old
 
+    async def in_the_room(self, one: BrowserClient) -> None:
+        """Returns once this browser has come to the media server's page and its call stands."""
+        await one.page.wait_for_url(f"{self.server.origin}/**")
+        await one.connected(within_s=20)
+
     async def host_opens_an_account(self) -> str:
         page = self.host.page
         await opens_an_account(page, self.origin, HOST, "Jane's Lessons", self.look)
