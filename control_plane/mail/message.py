@@ -133,8 +133,7 @@ def _templates(language: str, catalogues: Path) -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        # Not trim_blocks: it would take the empty lines out of a text.
     )
     found: NullTranslations = Translations.load(catalogues, [language.replace("-", "_")], domain="mail")
     environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]

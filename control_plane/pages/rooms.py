@@ -89,6 +89,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             spoken=spoken,
             zone=zone,
             address=f"{setup.base_url}/join/{found.number}",
+            script="copy.js",
             form_to=setup.media.page,
         )
 
@@ -180,7 +181,13 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
 
     def join_form(request: Request, number: str, shown: Form) -> Response:
         return pages.show(
-            request, "join.html", script=True, form_to=setup.media.page, form=shown, number=spoken(number), bare=number
+            request,
+            "join.html",
+            script="token.js",
+            form_to=setup.media.page,
+            form=shown,
+            number=spoken(number),
+            bare=number,
         )
 
     @routes.get("/join/{number}")
