@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -30,25 +31,29 @@ from fastapi import FastAPI
 import sfu
 from control_plane import keys, pages, standing
 from control_plane.accounts import account as machine
-from control_plane.accounts import lifecycle, people
+from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup
 from control_plane.api import clock as clock_api
 from control_plane.api import legal, media, rooms
 from control_plane.api.app import Area, application
+from control_plane.api.caller import Caller
 from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
 from control_plane.clock import Clock, SystemClock, TestClock
 from control_plane.errors import NotFound
+from control_plane.handlers import handlers
 from control_plane.legal import shipped, texts
+from control_plane.legal.changes import Act
+from control_plane.letters import Letters
 from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
 from control_plane.mail.smtp import Smtp
+from control_plane.rooms import events
 from control_plane.rooms import media as rooms_media
 from control_plane.rooms import setup as rooms_setup
 from control_plane.rooms.guesses import Guesses
 from control_plane.running import outbound, outbox, webhooks
-from control_plane.running.jobs import Handler, Job
 from control_plane.running.runner import Bell, Runner, ring_after_commits
 from control_plane.running.work import Work
 from control_plane.storage import migrate
@@ -112,17 +117,22 @@ def build(told: Told, clock: Clock) -> Built:
     orders = rooms_media.MediaServer(store, clock, door, _to_media(told))
     mailbox = Mailbox() if told.dev and not told.mail.host else None
     measures = Measures()
+    letters = Letters(told.url)
     work = Work(
         store,
-        handlers={"accounts.purge": _purge(accounts)},
-        deliverers={"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox)},
-        hooks=webhooks.Hooks(kept.webhook, outbound.Poster()),
+        handlers(accounts, clock, letters.legal),
+        {"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox, letters)},
+        webhooks.Hooks(kept.webhook, outbound.Poster(), letters.webhook_failing),
         tried=measures.tried,
     )
     bell = Bell()
     ring_after_commits(store, bell)
     runner = Runner(work, clock, bell)
     guesses = Guesses()
+
+    def public_events(connection: sa.Connection, now: datetime.datetime, account: str) -> list[dict[str, Any]]:
+        return events.public(connection, now, door, account)
+
     app = application(
         store,
         clock,
@@ -131,10 +141,11 @@ def build(told: Told, clock: Clock) -> Built:
             lambda doors: rooms.router(doors, door, guesses),
             lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
             # Before the legal texts' own router: its addresses are pages with our frame here.
-            pages.area(door, guesses, mailbox=mailbox),
+            pages.area(door, guesses, public_events, mailbox),
             lambda doors: doors.adopt(legal.router),
             *_test_clock(clock, work, folder, runner),
         ],
+        public_events=public_events,
         measures=measures,
     )
     auditor = Auditor(store, clock)
@@ -196,18 +207,13 @@ def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
         except NotFound:
             return ""
 
-    return rooms_setup.Setup(server, may_host, plan, told.url)
+    def used(connection: sa.Connection, now: datetime.datetime, caller: Caller, act: Act) -> None:
+        uses.note(connection, now, accounts, caller, act)
+
+    return rooms_setup.Setup(server, may_host, plan, told.url, used=used, use_awaited=uses.awaited)
 
 
-def _purge(accounts: Setup) -> Handler:
-    def purge(connection: sa.Connection, due_at: object, job: Job) -> None:
-        if job.account is not None:
-            lifecycle.purge_due(connection, job.due_at, accounts, job.account)
-
-    return purge
-
-
-def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
+def _mail(told: Told, mailbox: Mailbox | None, letters: Letters) -> dict[str, outbox.Deliverer]:
     """Without a server, mails wait in the outbox until there is one."""
     if mailbox is not None:
         post = mailbox.post
@@ -217,11 +223,7 @@ def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
     else:
         log.warning("mails wait: mail.host is not set")
         return {}
-
-    def bounced(connection: sa.Connection, now: datetime.datetime, letter: outbox.Letter) -> None:
-        people.bounced(connection, now, send.mail_of(letter.payload).to)
-
-    return {"mail": send.deliverer(Sender(told.mail.sender), post, bounced)}
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced)}
 
 
 class _HttpServer(uvicorn.Server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,6 +51,26 @@ def account(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     return row
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads mail that is about an account, and how it is written for him."""
+
+    email: str
+    language: str
+    time_zone: str
+
+
+def reader(connection: sa.Connection, account: str) -> Reader | None:
+    """The account's owner, at the last known address; None while nobody is a customer by it (not verified, closed)."""
+    row = connection.execute(
+        sa.select(people.c.email, people.c.language, accounts.c.time_zone)
+        .join(memberships, memberships.c.person == people.c.id)
+        .join(accounts, accounts.c.id == memberships.c.account)
+        .where(accounts.c.id == account, memberships.c.role == "owner", accounts.c.status.in_(("open", "suspended")))
+    ).one_or_none()
+    return None if row is None else Reader(*row)
 
 
 def correct_person(connection: sa.Connection, now: datetime.datetime, id_: str, changes: Mapping[str, Any]) -> None:

@@ -21,7 +21,6 @@ from control_plane.api.accounts.entry import (
     SignIn,
     SignUp,
     Token,
-    address_hash,
     device,
     form_of,
     with_cookie,
@@ -266,7 +265,7 @@ def router(pages: Pages) -> APIRouter:
                 body.first_name,
                 body.last_name,
                 body.language,
-                address_hash(visit.address),
+                visit.caller.address_hash,
             )
             await run_in_threadpool(
                 doors.write,

@@ -55,6 +55,12 @@ class Found:
     role: Role
     limits: Limits
     settled: bool  # the policy in force says what the rows say
+    use_awaited: bool  # other areas have to be told that he joins
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether `admit` writes nothing, as nearly always."""
+        return self.settled and not self.use_awaited
 
 
 # Written once: it is what every join asks.
@@ -82,7 +88,9 @@ _FIND = (
 )
 
 
-def find(connection: sa.Connection, setup: Setup, caller: Caller, number: str, link: str) -> Found:
+def find(
+    connection: sa.Connection, now: datetime.datetime, setup: Setup, caller: Caller, number: str, link: str
+) -> Found:
     """What the caller may know of this id. Reads only. Raises NotFound, Gone, Forbidden.
 
     Every id is looked up by the same statements, and each gives exactly one row.
@@ -105,7 +113,7 @@ def find(connection: sa.Connection, setup: Setup, caller: Caller, number: str, l
             raise Forbidden("plan_kind", "the account's plan does not include events of this kind any more")
         raise _nobody()
     settled = row.version is not None and (row.closed, row.policy_seats, row.senders) == (False, *_pair(size))
-    return Found(row, role, size, settled)
+    return Found(row, role, size, settled, setup.use_awaited(connection, now, caller))
 
 
 def admit(
@@ -117,6 +125,9 @@ def admit(
     version = row.version
     if not found.settled:
         version = policies.settle(connection, now, setup, row.id)
+    if found.use_awaited:
+        own = row.account == caller.account and found.role == "host"
+        setup.used(connection, now, caller, "host" if own else "join")
     identity = caller.person or new_id("gst", setup.draw)
     kind = cast(Kind, row.kind)
     token = grants.sign(

@@ -3,7 +3,6 @@ is the same for a known and an unknown address, and every route has a limit of i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Literal
 
@@ -16,6 +15,7 @@ from control_plane.accounts import addresses, resets, sessions, sign_up
 from control_plane.accounts.sessions import Credentials, SignedIn
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.bodies import Body, Email, Line, Password, Secret, Text, Word
+from control_plane.api.caller import address_hash
 from control_plane.api.doors import Doors, Here, need
 from control_plane.api.idempotency import Answer
 
@@ -206,11 +206,6 @@ def form_of(body: SignUp, address: str, without: set[str]) -> sign_up.Form:
     fields = body.model_dump(exclude={*without, "partner"})
     means = "partner" if body.partner else "sign_up"
     return sign_up.Form(**fields, through=body.partner, means=means, address_hash=address_hash(address))
-
-
-def address_hash(address: str) -> str:
-    """Of a network address, for the record of acceptance."""
-    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def device(request: Request) -> str:
