@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -112,16 +113,31 @@ def empty_store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]
     store.close()
 
 
+Stores = Callable[[], AbstractContextManager[Store]]
+
+
 @pytest.fixture
-def store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
-    """A database with the newest schema."""
+def stores(request: pytest.FixtureRequest, folder: Path) -> Stores:
+    """Gives any number of databases with the newest schema: for tests that need one an example."""
     if POSTGRESQL:
         template = request.getfixturevalue("migrated_on_postgresql")
-        with _database(request.getfixturevalue("postgresql"), template) as store:
-            yield store
-        return
-    path = folder / "control-plane.sqlite"
-    path.write_bytes(request.getfixturevalue("migrated"))
-    store = Store(f"sqlite:///{path}")
-    yield store
-    store.close()
+        return lambda: _database(request.getfixturevalue("postgresql"), template)
+    migrated: bytes = request.getfixturevalue("migrated")
+
+    @contextlib.contextmanager
+    def one() -> Iterator[Store]:
+        path = folder / f"control-plane-{uuid.uuid4().hex}.sqlite"
+        path.write_bytes(migrated)
+        store = Store(f"sqlite:///{path}")
+        yield store
+        store.close()
+        path.unlink()
+
+    return one
+
+
+@pytest.fixture
+def store(stores: Stores) -> Iterator[Store]:
+    """A database with the newest schema."""
+    with stores() as one:
+        yield one
