@@ -7,6 +7,7 @@ test gets a fresh database.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import shutil
 import subprocess
@@ -17,12 +18,26 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
 from tests.control_plane.coverage_plugin import *  # noqa: F403  # the hooks that watch `entry`
 
 POSTGRESQL = os.environ.get("STENTOR_TEST_POSTGRESQL") == "1"
+YEARS_AWAY = int(os.environ.get("STENTOR_TEST_YEARS_AWAY", "0"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def years_away() -> Iterator[None]:
+    """With STENTOR_TEST_YEARS_AWAY=10 every clock of this process is ten years on (`make far-clock`): whoever asks one
+    behind the product's back gets an answer that does not fit its own. Processes of the tests have the machine's."""
+    if not YEARS_AWAY:
+        yield
+        return
+    there = datetime.datetime.now(datetime.UTC) + YEARS_AWAY * datetime.timedelta(days=365.25)
+    with time_machine.travel(there, tick=True):
+        yield
 
 
 def _programs() -> Path:

@@ -1,6 +1,6 @@
-"""The two laws, held against the product itself: customers who come, go, and are put out over most of a year, texts that
-change meanwhile. One jump of the clock comes to the same as many steps, byte for byte in every row and every mail; and
-any job that is run twice changes nothing. (test_clockwork holds the machinery against made-up jobs, the ledger too.)"""
+"""The two laws, held against the product itself: customers who come, go, and are put out over most of a year, while
+texts change. One jump of the clock comes to the same as many steps, byte for byte in every row and every mail; and any
+job that is run twice changes nothing. (test_clockwork holds the machinery against made-up jobs, the ledger too.)"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from control_plane.api.caller import RIGHTS
 from control_plane.api.doors import Doors, need, routes
 from control_plane.clock import TestClock
 from control_plane.storage.store import Store
+from tests.control_plane.entries import entry
 from tests.control_plane.people import START, Person, World, settings
 from tests.control_plane.product import product
 
@@ -82,6 +83,19 @@ def test_every_route_is_open_for_those_it_names_and_shut_for_all_others(store: S
                     assert shut is not may, (role, method, path, route.endpoint.need, answer.status_code, said)  # type: ignore[attr-defined]
                     asked += 1
         assert asked > 600
+
+
+def test_the_free_version_lacks_what_is_paid_for(store: Store) -> None:
+    with product(store) as here:
+        free, paid = here.customer("free@example.com"), here.customer("paid@example.com", plan="business")
+        large = {"kind": "large", "title": "Everybody"}
+        with entry("ACC-05.3"):
+            refused = free.call("POST", "/events", large)
+            assert (refused.status_code, refused.json()["code"]) == (403, "plan_kind")
+            assert free.call("POST", "/events", {"title": "Lesson"}).json()["seats_max"] == 5
+            assert paid.call("POST", "/events", large).json()["seats_max"] == 10_000
+            invited = [free.call("POST", "/invitations", {"email": f"{n}@example.com"}).status_code for n in range(2)]
+            assert invited == [201, 409]
 
 
 def test_a_route_that_names_no_need_is_not_served(store: Store) -> None:

@@ -92,8 +92,9 @@ def test_the_answer_leaves_before_anybody_is_looked_up_so_its_time_tells_nothing
                 before = list(run)
 
         scope = {
-            "type": "http", "http_version": "1.1", "method": "POST", "scheme": "https", "path": path, "query_string": b"",
-            "headers": [(b"host", b"stentor.test"), (b"content-type", b"application/json")], "client": ("192.0.2.9", 1),
+            "type": "http", "http_version": "1.1", "method": "POST", "scheme": "https", "path": path,
+            "query_string": b"", "client": ("192.0.2.9", 1),
+            "headers": [(b"host", b"stentor.test"), (b"content-type", b"application/json")],
         }  # fmt: skip
         sa.event.listen(here.store.engine, "before_cursor_execute", listen)
         asyncio.run(here.app(scope, receive, send))  # type: ignore[arg-type]

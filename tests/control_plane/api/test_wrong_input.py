@@ -1,5 +1,5 @@
-"""Bad input, generated out of the OpenAPI of the whole product: what is outside of a schema is a problem with a code and
-a field and stores nothing; what is odd is taken or told, and never breaks anything."""
+"""Bad input, generated out of the OpenAPI of the whole product: what is outside of a schema is a problem with a code
+and a field and stores nothing; what is odd is taken or told, and never breaks anything."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_what_is_outside_of_any_schema_is_a_problem_with_code_and_field_and_noth
     before = all_rows(whole.store)
     for operation in with_bodies(whole):
         person = callers.of(operation)
-        missing = [({**operation.example(operation.body), name: ...}, name) for name in operation.body.get("required", [])]  # type: ignore[arg-type,union-attr]
+        missing = [
+            ({**operation.example(operation.body), name: ...}, name) for name in operation.body.get("required", [])
+        ]  # type: ignore[arg-type,union-attr]
         wrong = [(body, name) for name, body in operation.bodies(outside)]
         wrong += [({key: value for key, value in body.items() if value is not ...}, name) for body, name in missing]
         wrong.append(({**operation.example(operation.body), "no_such_field": 1}, "no_such_field"))  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ class Operation:
         return plain[kind]
 
     def bodies(self, values_of: Any) -> Iterator[tuple[str, Any]]:
-        """(field, body) for each field and each value of `values_of(schema, nullable)`, the rest of the body fitting."""
+        """(field, body) for each field and each value of `values_of(schema, nullable)`; the rest of it fits."""
         schema = self.body
         assert schema is not None
         whole = self.example(schema)
