@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
-from control_plane.api.bodies import Body, Line, Word, given
+from control_plane.api.bodies import Body, Line, Word, given, utc
 from control_plane.api.doors import Doors, Here, Visit, need
 from control_plane.api.idempotency import Answer
 from control_plane.api.pagination import LIMIT, LIMIT_MAX, listed, page
@@ -358,4 +358,4 @@ def _invitations(routes: APIRouter, doors: Doors, setup: Setup) -> None:
 
 
 def _utc(at: datetime.datetime | None) -> datetime.datetime | None:
-    return None if at is None else at.astimezone(datetime.UTC)
+    return None if at is None else utc(at, "starts_at")

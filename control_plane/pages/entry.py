@@ -21,6 +21,7 @@ from control_plane.api.accounts.entry import (
     SignIn,
     SignUp,
     Token,
+    afterwards,
     device,
     form_of,
     with_cookie,
@@ -113,10 +114,13 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: sign_up.resend(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "sent.html", purpose="verify", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/sign-up/sent")
+        return afterwards(
+            doors,
+            see("/sign-up/sent"),
+            lambda connection: sign_up.resend(connection, now(), doors.setup, body.email),
+        )
 
     @routes.get("/verify")
     @need("public")
@@ -204,10 +208,11 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: resets.ask(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "forgot.html", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/forgot/sent")
+        return afterwards(
+            doors, see("/forgot/sent"), lambda connection: resets.ask(connection, now(), doors.setup, body.email)
+        )
 
     @routes.get("/forgot/sent")
     @need("public")
