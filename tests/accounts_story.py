@@ -297,7 +297,8 @@ async def begun(playwright: Playwright, folder: Path, database: str = "", look: 
             context = await stack.enter_async_context(chromium(playwright, program, own))
             people.append(await _somebody(context, origin))
         await answers(origin)
-        yield Story(server, origin, folder, database, *people, *media, look)
+        host, guest, desk = people
+        yield Story(server, origin, folder, database, host, guest, desk, *media, look)
 
 
 async def _somebody(context: BrowserContext, origin: str) -> BrowserClient:

@@ -260,6 +260,8 @@ def allow(caller: Caller, wanted: Need) -> None:
     if wanted == "person":
         if not caller.person or (caller.role == "staff" and caller.ticket):
             raise Forbidden("person_only", "this is for a person who is signed in")
+    elif wanted == "operator":
+        raise Forbidden("operators_only", "no sign-in leads here")  # `admit_operator` is its door
     elif wanted == "staff":
         if caller.role != "staff":
             raise Forbidden("staff_only", "this is for staff")

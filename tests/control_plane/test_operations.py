@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from sfu.config import ConfigError, build
-from tests.control_plane.test_whole import PASSWORD, Visitor, answers, planes, serving
+from tests.control_plane.people import PASSWORD
+from tests.control_plane.test_whole import Visitor
+from tests.control_plane.whole import answers, planes, serving
 from tests.servers import Server, eventually
 
 # Words that stand nowhere but in what these people typed.
