@@ -15,7 +15,7 @@ FAIL_S := 2700
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long asan mutants postgresql mutation rule-coverage broken-guards accept-meeting bench docs clean setup setup-test python
+.PHONY: help run test check test-all long asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,16 @@ check:
 	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
 	@echo "pytest" && $(BIN)/pytest -q --durations=10
 
-test-all: test long asan mutants postgresql mutation rule-coverage broken-guards ## make test, long time-outs, AddressSanitizer, ten million mutants, PostgreSQL, planted faults, rules and their guards (before an issue is resolved)
+test-all: test long asan mutants postgresql far-clock mutation rule-coverage broken-guards ## make test, long time-outs, AddressSanitizer, ten million mutants, PostgreSQL, a clock ten years on, planted faults, rules and their guards (before an issue is resolved)
 
 postgresql: setup-test
 	@echo "the control plane's tests on PostgreSQL" && STENTOR_TEST_POSTGRESQL=1 $(BIN)/pytest -q tests/control_plane
+
+# Left out: those whose media server is a process of its own, with the machine's clock.
+far-clock: setup-test
+	@echo "the control plane's tests ten years from now" && STENTOR_TEST_YEARS_AWAY=10 $(BIN)/pytest -q \
+		-m "not long and not timed" tests/control_plane --ignore=tests/control_plane/test_whole.py \
+		--ignore=tests/control_plane/rooms/test_running.py --ignore=tests/control_plane/rooms/test_large.py
 
 long: setup-test
 	@echo "tests marked long" && $(BIN)/pytest -q -m long
@@ -73,6 +79,9 @@ broken-guards: setup-test ## break 20 guards, one after the other: their tests m
 
 accept-meeting: setup-test ## every line of "Done when" of the first call that a program can check
 	@exec $(BIN)/python -m tests.accept_meeting $(ARGS)
+
+accept-accounts: setup-test ## every line of "Done when" of accounts and rooms that a program can check, with pictures of the pages (ARGS="--story")
+	@exec $(BIN)/python -m tests.accept_accounts $(ARGS)
 
 bench: setup-test ## the figures of one server beside a raw sender, about ten minutes on a quiet machine (ARGS="--rows 1,4")
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -28,9 +28,12 @@ _CODES: dict[type, str] = {
 }
 
 
+_STATE = accounts.select().where(accounts.c.id == sa.bindparam("id"))
+
+
 def state(connection: sa.Connection, account: str) -> machine.Account:
     """What the machine knows of an account. Raises NotFound."""
-    row = connection.execute(accounts.select().where(accounts.c.id == account)).one_or_none()
+    row = connection.execute(_STATE, {"id": account}).one_or_none()
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     return machine.Account(cast(machine.Status, row.status), row.free, row.reason, row.window_ends_at)

@@ -19,9 +19,13 @@ PERSON_FIELDS = ("first_name", "last_name", "phone", "picture", "language", "com
 ACCOUNT_FIELDS = ("business_name", "tax_number", "address", "time_zone", "slug")
 
 
+_PERSON = people.select().where(people.c.id == sa.bindparam("id"))
+_ACCOUNT = accounts.select().where(accounts.c.id == sa.bindparam("id"), accounts.c.status != "deleted")
+
+
 def person(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     """His row. Raises NotFound."""
-    row = connection.execute(people.select().where(people.c.id == id_)).one_or_none()
+    row = connection.execute(_PERSON, {"id": id_}).one_or_none()
     if row is None:
         raise NotFound("person_unknown", "there is no such person")
     return row
@@ -43,9 +47,7 @@ def accounts_of(connection: sa.Connection, id_: str) -> list[sa.Row[Any]]:
 
 def account(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     """The account's row. Raises NotFound."""
-    row = connection.execute(
-        accounts.select().where(accounts.c.id == id_, accounts.c.status != "deleted")
-    ).one_or_none()
+    row = connection.execute(_ACCOUNT, {"id": id_}).one_or_none()
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     return row

@@ -130,6 +130,7 @@ def _templates(language: str, area: Path) -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=jinja2.StrictUndefined,
+        # Not trim_blocks: it would take the empty lines out of a text.
     )
     found = catalogues.translations(area, language.replace("-", "_"))
     environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]

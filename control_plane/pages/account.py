@@ -168,8 +168,8 @@ def _hashing(request: Request) -> Hashing:
 
 
 def zone_of(pages: Pages, visit: Visit) -> str:
-    """The time zone in which instants are shown: the account's."""
+    """The time zone in which instants are shown: the account's, or UTC where its name has left the zone database."""
     if not visit.caller.account:
         return "UTC"
     row = pages.doors.store.read(lambda connection: people.account(connection, visit.caller.account))
-    return str(row.time_zone)
+    return str(row.time_zone) if row.time_zone in fields.time_zones() else "UTC"

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from control_plane.accounts import people
 from control_plane.api.bodies import Fields, given
 from control_plane.api.doors import Here, Visit, form, need
-from control_plane.api.rooms import EventChange, EventWish, InvitationWish, JoinWish
-from control_plane.errors import ControlPlaneError, NotFound
+from control_plane.api.rooms import EventChange, EventWish, InvitationWish, JoinWish, let_in
+from control_plane.errors import ControlPlaneError, NotFound, TooMany
 from control_plane.pages.account import zone_of
 from control_plane.pages.forms import Form, Refused, code, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
@@ -89,6 +89,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             spoken=spoken,
             zone=zone,
             address=f"{setup.base_url}/join/{found.number}",
+            script="copy.js",
             form_to=setup.media.page,
         )
 
@@ -160,12 +161,12 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             shown = joining.display_name(name[: joining.NAME_CHARACTERS_MAX])
             return joining.admit(connection, now(), setup, visit.caller, found, shown)
 
-        return see(doors.write(use_case).address)
+        with doors.measures.joining():
+            return see(doors.write(use_case).address)
 
 
 def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) -> None:
     doors = pages.doors
-    now = doors.clock.now
 
     @routes.post("/join")
     @need("public")
@@ -180,7 +181,13 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
 
     def join_form(request: Request, number: str, shown: Form) -> Response:
         return pages.show(
-            request, "join.html", script=True, form_to=setup.media.page, form=shown, number=spoken(number), bare=number
+            request,
+            "join.html",
+            script="token.js",
+            form_to=setup.media.page,
+            form=shown,
+            number=spoken(number),
+            bare=number,
         )
 
     @routes.get("/join/{number}")
@@ -197,34 +204,14 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
     @need("public")
     def join(request: Request, visit: Here, number: str) -> Response:
         """A grant, and to the room with it."""
-        guesses.check(visit.address, now())
         sent = form(request)
         bare = parse(number)
         try:
             body = taken(JoinWish, {"id": bare, "name": sent.one("name"), "link": code(sent.one("token"))})
             name = joining.display_name(body.name)
-            try:
-                found = doors.store.read(
-                    lambda connection: joining.find(connection, now(), setup, visit.caller, bare, body.link)
-                )
-            except NotFound:
-                guesses.failed(visit.address, now())
-                raise
-            if found.reads_only:
-                admission = doors.store.read(
-                    lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
-                )
-            else:
-                admission = doors.write(
-                    lambda connection: joining.admit(
-                        connection,
-                        now(),
-                        setup,
-                        visit.caller,
-                        joining.find(connection, now(), setup, visit.caller, bare, body.link),
-                        name,
-                    )
-                )
+            admission = let_in(doors, setup, guesses, visit, bare, name, body.link)
+        except TooMany:
+            raise
         except (Refused, ControlPlaneError) as wrong:
             kept = {"code": sent.one("token")}
             return join_form(request, bare, Form(typed(sent, **kept), errors_of(wrong, "name")))

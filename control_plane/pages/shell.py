@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 ASSETS = {
     "style.css": "text/css; charset=utf-8",
     "token.js": "text/javascript; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 NOBODY = Visit(Caller("visitor", ""), "", "")
@@ -69,6 +70,7 @@ def environment(language: str) -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        auto_reload=False,  # or each page asks the disk for the time of each of its templates
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -117,12 +119,12 @@ class Pages:
         template: str,
         *,
         status: int = 200,
-        script: bool = False,
+        script: str = "",
         form_to: str = "",
         form: Form | None = None,
         **values: Any,
     ) -> Response:
-        """A page. A form with errors in it makes it a 422."""
+        """A page. `script`: the one of ASSETS that it runs. A form with errors in it makes it a 422."""
         here = getattr(request.state, "visit", NOBODY)
         form = form or Form()
         html = (
@@ -143,7 +145,7 @@ class Pages:
             )
         )
         return HTMLResponse(
-            html, status if status != 200 or not form.errors else 422, policy(script=script, form_to=form_to)
+            html, status if status != 200 or not form.errors else 422, policy(script=bool(script), form_to=form_to)
         )
 
     def problem(self, scope: Scope, status: int, code: str, plain: Response) -> Response:
@@ -157,11 +159,12 @@ class Pages:
                     self.doors.cookie, path="/", secure=not self.doors.settings.dev, httponly=True, samesite="lax"
                 )
             return response
+        owner = getattr(request.state, "visit", NOBODY).caller.role == "owner"
         page = self.show(
             request,
             "problem.html",
             status=status,
-            problem=words.problem(status, code),
+            problem=words.problem(status, code, owner=owner),
             number=status,
             request_id=request.state._state.get("request_id", ""),
         )

@@ -89,14 +89,16 @@ def create(connection: sa.Connection, now: datetime.datetime, setup: Setup, call
 
 def get(connection: sa.Connection, setup: Setup, caller: Caller, event: str) -> Event:
     """Raises NotFound, also for another account's."""
-    return _event(connection, setup, own(connection, caller, event))
+    row = own(connection, caller, event)
+    return _event(setup, row, setup.plan(connection, row.account))
 
 
 def listed(connection: sa.Connection, setup: Setup, caller: Caller) -> list[Event]:
     """The account's events, the newest first."""
     mine = room_events.select().where(room_events.c.account == caller.account)
     rows = connection.execute(mine.order_by(room_events.c.created_at.desc(), room_events.c.id)).all()
-    return [_event(connection, setup, row) for row in rows]
+    plan = setup.plan(connection, caller.account)
+    return [_event(setup, row, plan) for row in rows]
 
 
 def public(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> list[dict[str, Any]]:
@@ -230,8 +232,7 @@ def _in_plan(connection: sa.Connection, setup: Setup, account: str, kind: Kind) 
         raise Forbidden("plan_kind", "the account's plan does not include events of this kind")
 
 
-def _event(connection: sa.Connection, setup: Setup, row: sa.Row[Any]) -> Event:
-    size, _ = policies.wanted(connection, setup, row)
+def _event(setup: Setup, row: sa.Row[Any], plan: str) -> Event:
     return Event(
         row.id,
         row.account,
@@ -244,7 +245,7 @@ def _event(connection: sa.Connection, setup: Setup, row: sa.Row[Any]) -> Event:
         row.seats,
         cast(State, row.state),
         row.suspended_for,
-        size,
+        policies.size_of(setup, row.kind, plan, row.seats),
     )
 
 

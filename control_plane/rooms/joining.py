@@ -63,6 +63,31 @@ class Found:
         return self.settled and not self.use_awaited
 
 
+# Written once: it is what every join asks.
+_ASKED = sa.select(
+    sa.bindparam("number", type_=sa.Text).label("asked"), sa.bindparam("token", type_=sa.Text).label("token")
+).subquery()
+_FIND = (
+    sa.select(
+        room_events,
+        invitations.c.role.label("role"),
+        policy_rows.c.version,
+        policy_rows.c.closed,
+        policy_rows.c.seats.label("policy_seats"),
+        policy_rows.c.senders,
+    )
+    .select_from(_ASKED)
+    .outerjoin(room_events, room_events.c.number == _ASKED.c.asked)
+    .outerjoin(policy_rows, policy_rows.c.event == room_events.c.id)
+    .outerjoin(
+        invitations,
+        (invitations.c.event == room_events.c.id)
+        & (invitations.c.token_hash == _ASKED.c.token)
+        & invitations.c.revoked_at.is_(None),
+    )
+)
+
+
 def find(
     connection: sa.Connection, now: datetime.datetime, setup: Setup, caller: Caller, number: str, link: str
 ) -> Found:
@@ -70,26 +95,7 @@ def find(
 
     Every id is looked up by the same statements, and each gives exactly one row.
     """
-    asked = sa.select(sa.literal(number).label("asked"), sa.literal(kept(link)).label("token")).subquery()
-    row = connection.execute(
-        sa.select(
-            room_events,
-            invitations.c.role.label("role"),
-            policy_rows.c.version,
-            policy_rows.c.closed,
-            policy_rows.c.seats.label("policy_seats"),
-            policy_rows.c.senders,
-        )
-        .select_from(asked)
-        .outerjoin(room_events, room_events.c.number == asked.c.asked)
-        .outerjoin(policy_rows, policy_rows.c.event == room_events.c.id)
-        .outerjoin(
-            invitations,
-            (invitations.c.event == room_events.c.id)
-            & (invitations.c.token_hash == asked.c.token)
-            & invitations.c.revoked_at.is_(None),
-        )
-    ).one()
+    row = connection.execute(_FIND, {"number": number, "token": kept(link)}).one()
     account = row.account or ""
     may_host = setup.may_host(connection, account)
     plan = setup.plan(connection, account)

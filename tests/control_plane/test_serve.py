@@ -147,7 +147,7 @@ def test_a_profile_shows_the_events_that_are_public_and_planned(here: Plane) -> 
     assert jane.call("PATCH", "/account", {"slug": "jane", "time_zone": "Europe/Warsaw"}).status_code == 204
     now = here.clock.now()
     tomorrow, yesterday = (now + DAY).isoformat(), (now - DAY).isoformat()
-    wishes = [
+    wishes: list[dict[str, Any]] = [
         {"title": "Open lesson", "listed": True, "starts_at": tomorrow},
         {"title": "Any time", "listed": True},
         {"title": "For friends"},
