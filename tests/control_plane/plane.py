@@ -1,14 +1,20 @@
-"""The control plane as the process puts it together (control_plane.serve.build), in process and by a test clock."""
+"""The control plane as the process puts it together (control_plane.assembly), in process and by a test clock."""
 
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest import mock
 
-from control_plane import clockwork
+import msgspec
+
+from control_plane import assembly, clockwork
+from control_plane.api.settings import Settings
+from control_plane.assembly import Built
 from control_plane.clock import TestClock
 from control_plane.legal import notices, texts
 from control_plane.legal.kinds import Kind
@@ -16,12 +22,10 @@ from control_plane.legal.notices import Notice
 from control_plane.legal.texts import Edition
 from control_plane.mail.mailbox import Kept
 from control_plane.running.outbound import Poster
-from control_plane.serve import Built, build
 from control_plane.storage.store import Store
-from sfu.contract import generate_pem
-from sfu.control import Control, Mail, Told
-from tests.control_plane.conftest import POSTGRESQL
-from tests.control_plane.people import START, World
+from sfu.control import Mail
+from tests.control_plane.people import CHEAP, START, World
+from tests.control_plane.product import BASE_URL, told
 
 DAY = datetime.timedelta(days=1)
 OLD = "2022-12-15"
@@ -72,26 +76,10 @@ class Plane(World):
 @contextmanager
 def plane(store: Store, folder: Path, *, mail: Mail | None = None) -> Iterator[Plane]:
     """On the engine of `store`; `mail`: a server for it, without which there is the development mailbox."""
-    url = "https://stentor.test"
-    told = Told(
-        control=Control(database=store.engine.url.render_as_string(hide_password=False) if POSTGRESQL else ""),
-        mail=mail or Mail(),
-        dev=True,
-        folder=str(folder),
-        listen_fd=-1,
-        url=url,
-        media_page="https://media.test",
-        media_api="http://127.0.0.1:9",
-        media_certificate="",
-        api_token="a" * 40,
-        uplink_token="u" * 40,
-        signing_key=generate_pem(),
-        key_id="stentor-1",
-        issuer="stentor",
-        audience="stentor-sfu",
-    )
+    as_told = msgspec.structs.replace(told(store, str(folder), dev=True), mail=mail or Mail())
     clock = TestClock(START)
-    built = build(told, clock)
-    yield Plane(built.store, clock, built.app, url, built=built)
+    with mock.patch.object(assembly, "Settings", functools.partial(Settings, cost=CHEAP)):
+        built = assembly.build(as_told, clock)
+    yield Plane(built.store, clock, built.app, BASE_URL, built=built)
     built.app.state.hashing.pool.close()
     built.close()

@@ -1,5 +1,5 @@
-"""The control plane as its process builds it (control_plane.serve): every route and page, in this process, with a clock
-of the tests, cheap passwords and no limits. Whatever is added to the product is in it by itself."""
+"""The control plane as its process builds it (control_plane.assembly): every route and page, in this process, with a
+clock of the tests, cheap passwords and no limits. Whatever is added to the product is in it by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from control_plane import serve
+from control_plane import assembly
 from control_plane.api.limits import LIMITS, Limit
 from control_plane.api.settings import Settings
 from control_plane.clock import TestClock
@@ -51,8 +51,8 @@ def product(store: Store, **changes: Any) -> Iterator[World]:
         return Settings(*given, **{**more, "cost": CHEAP, "limits": UNLIMITED, **changes})
 
     clock = TestClock(START)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(serve, "Settings", settings):
-        built = serve.build(told(store, folder), clock)
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(assembly, "Settings", settings):
+        built = assembly.build(told(store, folder), clock)
         try:
             yield World(built.store, clock, built.app, BASE_URL)
         finally:

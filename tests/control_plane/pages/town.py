@@ -20,8 +20,8 @@ from tests.control_plane.pages.browsing import Page, Site, Visitor
 
 @dataclass
 class Town:
-    """Jane owns an account with rooms, people and keys, and was told of a new legal text; Max is a member without rights;
-    Olga's account is suspended; Desk is staff and at present in Jane's account for a ticket."""
+    """Jane owns an account with rooms, people and keys, and was told of a new legal text; Max is a member without
+    rights; Olga's account is suspended; Desk is staff and at present in Jane's account for a ticket."""
 
     site: Site
     people: dict[str, Visitor] = field(default_factory=dict)

@@ -120,7 +120,8 @@ def test_one_big_step_tells_the_same_as_many_small_ones(store: Store, folder: Pa
     """Of a text that comes out in advance; who signs up before its date is told at its date."""
 
     def run(days: list[int], name: str) -> tuple[list[Change], list[tuple[datetime.datetime, str, str, str]]]:
-        with plane(store, folder / name) as here:
+        fresh = store if POSTGRESQL else Store(f"sqlite:///{folder / name}.sqlite")
+        with plane(fresh, folder / name) as here:
             email = f"{name}-early@example.com"
             ann, start = here.customer(email), here.clock.now()
             new = here.publish(version=(start + 20 * DAY).date().isoformat())
