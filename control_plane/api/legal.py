@@ -15,6 +15,7 @@ from fastapi import APIRouter, Form, Header, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
+from control_plane.api import problems
 from control_plane.clock import Clock
 from control_plane.legal import feedback, texts
 from control_plane.legal.kinds import ON_THE_PAGE, ORIGINAL, known_language, language_of
@@ -34,7 +35,7 @@ _FOR_EVER = {**_SAFE, "Cache-Control": "public, max-age=31536000, immutable"}
 # Ours are shorter; a longer header is no browser's.
 _ACCEPT_CHARACTERS_MAX = 500
 
-router = APIRouter(tags=["legal"])
+router = APIRouter(tags=["legal"], responses=problems.documented(400, 404, 422, 429, 503))
 _jinja = jinja2.Environment(
     loader=jinja2.FileSystemLoader(PAGES),
     autoescape=True,

@@ -157,7 +157,7 @@ def world(stores: Stores) -> Iterator[World]:
 
 
 LAW = settings(
-    max_examples=4 if POSTGRESQL else 8,
+    max_examples=3 if POSTGRESQL else 5,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # a world takes half a second; making it smaller would take minutes
