@@ -15,7 +15,7 @@ FAIL_S := 2700
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting bench docs clean setup setup-test python
+.PHONY: help run test check test-all long asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ broken-guards: setup-test ## break 20 guards, one after the other: their tests m
 
 accept-meeting: setup-test ## every line of "Done when" of the first call that a program can check
 	@exec $(BIN)/python -m tests.accept_meeting $(ARGS)
+
+accept-accounts: setup-test ## every line of "Done when" of accounts and rooms that a program can check, with pictures of the pages (ARGS="--story")
+	@exec $(BIN)/python -m tests.accept_accounts $(ARGS)
 
 bench: setup-test ## the figures of one server beside a raw sender, about ten minutes on a quiet machine (ARGS="--rows 1,4")
 	@exec $(BIN)/python -m benchmarks $(ARGS)

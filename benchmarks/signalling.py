@@ -34,9 +34,13 @@ class Signalling:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, url: str, told: Callable[[dict[str, Any]], None]) -> Self:
-        """Raises OSError or what websockets raises."""
-        socket = await connect(url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None)  # type: ignore[list-item]
+    async def open(cls, url: str, told: Callable[[dict[str, Any]], None], *, source: str = "") -> Self:
+        """`source`: the address that it comes from, if not the system's choice. Raises OSError or what websockets
+        raises."""
+        wishes: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
+        socket = await connect(
+            url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None, **wishes
+        )
         return cls(socket, told)
 
     async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:

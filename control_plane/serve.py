@@ -18,37 +18,49 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import sqlalchemy as sa
 import uvicorn
+import uvloop
+from alembic.util import CommandError
 from fastapi import FastAPI
 
-from control_plane import keys, pages
+import sfu
+from control_plane import keys, pages, standing
 from control_plane.accounts import account as machine
-from control_plane.accounts import lifecycle, people
+from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup
+from control_plane.api import clock as clock_api
 from control_plane.api import legal, media, rooms
-from control_plane.api.app import application
+from control_plane.api.app import Area, application
+from control_plane.api.caller import Caller
 from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
-from control_plane.clock import Clock, SystemClock
+from control_plane.clock import Clock, SystemClock, TestClock
 from control_plane.errors import NotFound
+from control_plane.handlers import handlers
 from control_plane.legal import shipped, texts
+from control_plane.legal.changes import Act
+from control_plane.letters import Letters
 from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
 from control_plane.mail.smtp import Smtp
+from control_plane.rooms import events
 from control_plane.rooms import media as rooms_media
 from control_plane.rooms import setup as rooms_setup
 from control_plane.rooms.guesses import Guesses
 from control_plane.running import outbound, outbox, webhooks
-from control_plane.running.jobs import Handler, Job
 from control_plane.running.runner import Bell, Runner, ring_after_commits
 from control_plane.running.work import Work
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
+from control_plane.watch.auditor import Auditor
+from control_plane.watch.measures import Measures
+from control_plane.watch.reading import Disk
 from sfu import logs
 from sfu.contract import load_key
 from sfu.control import Told
@@ -72,6 +84,8 @@ class Built:
     app: FastAPI
     mailbox: Mailbox | None
     orders: rooms_media.MediaServer
+    runner: Runner
+    auditor: Auditor
 
     def close(self) -> None:
         self.orders.close()
@@ -85,7 +99,7 @@ def build(told: Told, clock: Clock) -> Built:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = keys.keep(folder)
         store = Store(url_of(told.control.database, folder))
-        migrate.up(store)
+        before, after = migrate.up(store)
     except OSError as error:
         raise CannotStart(f"control.folder cannot be used: {error.strerror}") from error
     except keys.KeysUnusable as error:
@@ -93,31 +107,74 @@ def build(told: Told, clock: Clock) -> Built:
     except sa.exc.OperationalError as error:
         # Not the driver's words: they hold the address of the database with its user.
         raise CannotStart(f"the database of control.database cannot be used ({type(error.orig).__name__})") from error
+    except CommandError as error:
+        raise CannotStart("the database was made by a newer release: start that, or put a backup back") from error
+    if before != after:
+        log.warning("migrations applied", extra=logs.fields(before=before or "nothing", after=after))
     store.write(lambda connection: texts.publish(connection, clock.now(), shipped.editions()))
     accounts = Setup(kept.fingerprint, told.url)
     door = _rooms(told, accounts)
     orders = rooms_media.MediaServer(store, clock, door, _to_media(told))
     mailbox = Mailbox() if told.dev and not told.mail.host else None
+    measures = Measures()
+    letters = Letters(told.url)
     work = Work(
         store,
-        handlers={"accounts.purge": _purge(accounts)},
-        deliverers={"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox)},
-        hooks=webhooks.Hooks(kept.webhook, outbound.Poster()),
+        handlers(accounts, clock, letters.legal),
+        {"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox, letters)},
+        webhooks.Hooks(kept.webhook, outbound.Poster(), letters.webhook_failing),
+        tried=measures.tried,
     )
+    bell = Bell()
+    ring_after_commits(store, bell)
+    runner = Runner(work, clock, bell)
     guesses = Guesses()
+
+    def public_events(connection: sa.Connection, now: datetime.datetime, account: str) -> list[dict[str, Any]]:
+        return events.public(connection, now, door, account)
+
     app = application(
         store,
         clock,
-        Settings(accounts, dev=told.dev),
+        Settings(accounts, dev=told.dev, metrics_networks=told.metrics_networks),
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
-            lambda doors: doors.adopt(media.router(store, clock, door)),
+            lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
             # Before the legal texts' own router: its addresses are pages with our frame here.
-            pages.area(door, guesses, mailbox=mailbox),
+            pages.area(door, guesses, public_events, mailbox),
             lambda doors: doors.adopt(legal.router),
+            *_test_clock(clock, work, folder, runner),
         ],
+        public_events=public_events,
+        measures=measures,
     )
-    return Built(store, work, app, mailbox, orders)
+    auditor = Auditor(store, clock)
+    measures.registry.register(auditor)
+    measures.registry.register(Disk(folder))
+    return Built(store, work, app, mailbox, orders, runner, auditor)
+
+
+def _test_clock(clock: Clock, work: Work, folder: Path, runner: Runner) -> list[Area]:
+    """The way to set it forward, where it is a clock that stands."""
+    if not isinstance(clock, TestClock):
+        return []
+    stands = standing.Standing(clock, work, folder, runner.paused)
+    return [lambda doors: clock_api.router(doors, stands)]
+
+
+def _clock(told: Told) -> Clock:
+    """The machine's; in test mode one that stands. Raises CannotStart."""
+    if not told.control.test_mode:
+        return SystemClock()
+    if not told.dev:
+        raise CannotStart("control.test_mode is for --dev alone")
+    folder = Path(told.folder)
+    try:
+        clock = standing.clock_of(folder, SystemClock())
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"{folder / standing.FILE} cannot be used: delete it") from error
+    log.warning("test mode: the clock stands", extra=logs.fields(now=clock.now().isoformat()))
+    return clock
 
 
 def _to_media(told: Told) -> httpx.Client:
@@ -150,18 +207,13 @@ def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
         except NotFound:
             return ""
 
-    return rooms_setup.Setup(server, may_host, plan, told.url)
+    def used(connection: sa.Connection, now: datetime.datetime, caller: Caller, act: Act) -> None:
+        uses.note(connection, now, accounts, caller, act)
+
+    return rooms_setup.Setup(server, may_host, plan, told.url, used=used, use_awaited=uses.awaited)
 
 
-def _purge(accounts: Setup) -> Handler:
-    def purge(connection: sa.Connection, due_at: object, job: Job) -> None:
-        if job.account is not None:
-            lifecycle.purge_due(connection, job.due_at, accounts, job.account)
-
-    return purge
-
-
-def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
+def _mail(told: Told, mailbox: Mailbox | None, letters: Letters) -> dict[str, outbox.Deliverer]:
     """Without a server, mails wait in the outbox until there is one."""
     if mailbox is not None:
         post = mailbox.post
@@ -169,13 +221,9 @@ def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
         mail = told.mail
         post = Smtp(mail.host, mail.port, mail.security, mail.user, mail.password).post
     else:
-        log.warning("mail.host is not set: mails wait until it is")
+        log.warning("mails wait: mail.host is not set")
         return {}
-
-    def bounced(connection: sa.Connection, now: datetime.datetime, letter: outbox.Letter) -> None:
-        people.bounced(connection, now, send.mail_of(letter.payload).to)
-
-    return {"mail": send.deliverer(Sender(told.mail.sender), post, bounced)}
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced)}
 
 
 class _HttpServer(uvicorn.Server):
@@ -188,11 +236,10 @@ class _HttpServer(uvicorn.Server):
 
 async def _serve(told: Told) -> None:
     bound = socket.socket(fileno=told.listen_fd)
-    clock = SystemClock()
+    log.info("control plane starts", extra=logs.fields(version=sfu.__version__, dev=told.dev))
+    clock = _clock(told)
     built = build(told, clock)
-    bell = Bell()
-    ring_after_commits(built.store, bell)
-    runner = Runner(built.work, clock, bell)
+    runner = built.runner
     http = _HttpServer(
         uvicorn.Config(
             built.app,
@@ -213,12 +260,18 @@ async def _serve(told: Told) -> None:
 
     threading.Thread(target=parent_gone, daemon=True).start()
     runner.start()
+    built.auditor.start()
     serving = asyncio.ensure_future(http.serve(sockets=[bound]))
     print("listening", flush=True)
+    engine, port = built.store.engine.dialect.name, bound.getsockname()[1]
+    log.info("listening", extra=logs.fields(control_port=port, database=engine))
     await asyncio.wait([serving, asyncio.ensure_future(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
     http.should_exit = True
     await serving
-    await asyncio.to_thread(runner.stop, RUNNER_STOP_WITHIN_S)
+    if not await asyncio.to_thread(runner.stop, RUNNER_STOP_WITHIN_S):
+        log.warning("a step was not finished in time; it will be taken again")
+    built.auditor.stop(RUNNER_STOP_WITHIN_S)
     built.close()
 
 
@@ -230,9 +283,11 @@ def main() -> int:
         sys.stderr.write("python -m control_plane is started by `stentor serve`; it reads its settings from there\n")
         return 2
     logs.start(told.log_level, told.log_format)
+    # What it did is said by an event of our own.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(told))
+        uvloop.run(_serve(told))
     except CannotStart as error:
-        log.error("the control plane is not started: %s", error)
+        log.error("the control plane is not started", extra=logs.fields(why=str(error)))
         return 2
     return 0

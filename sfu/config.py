@@ -48,7 +48,11 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Further origins (https://app.example) whose pages may call /ws, /whip, /whep. Our own may."),
     ] = ()
     metrics_networks: Annotated[
-        tuple[str, ...], Meta(description="Networks (10.0.0.0/8) that may read /metrics and /debug besides loopback.")
+        tuple[str, ...],
+        Meta(
+            description="Networks (10.0.0.0/8) that may read /metrics and /debug besides loopback; "
+            "the control plane's /metrics, too."
+        ),
     ] = ()
     page: Annotated[bool, Meta(description="Serve the built-in page. --dev always does.")] = False
     certificate_file: Annotated[
@@ -440,6 +444,8 @@ def _checked(values: Mapping[str, Any]) -> Config:
         raise ConfigError(f"turn.secret needs at least {TURN_SECRET_MIN} characters: it is coturn's static-auth-secret")
     if bool(config.http.certificate_file) != bool(config.http.key_file):
         raise ConfigError("http.certificate_file and http.key_file go together: set both or none")
+    if config.control.test_mode and not config.dev:
+        raise ConfigError("control.test_mode stops the clock, which is for tests: it needs dev")
     if config.session.gone_s < config.session.resume_s:
         raise ConfigError("session.gone_s is smaller than session.resume_s")
     if config.uplink.url and not re.fullmatch(r"https?://[^/@\s]+/\S*", config.uplink.url):

@@ -1,7 +1,6 @@
 """Stores for the tests of the control plane: SQLite by default, PostgreSQL with STENTOR_TEST_POSTGRESQL=1.
 
-PostgreSQL is Debian's, started once a run in a private folder, by a user of its own where the tests run as root; every
-test gets a fresh database.
+PostgreSQL (postgresql_server.py beside this) is started once a run; every test gets a fresh database.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import contextlib
 import datetime
 import os
 import shutil
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +20,7 @@ import time_machine
 
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
+from tests.control_plane import postgresql_server
 from tests.control_plane.coverage_plugin import *  # noqa: F403  # the hooks that watch `entry`
 
 POSTGRESQL = os.environ.get("STENTOR_TEST_POSTGRESQL") == "1"
@@ -40,35 +39,11 @@ def years_away() -> Iterator[None]:
         yield
 
 
-def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        raise RuntimeError("PostgreSQL is not installed: apt-get install postgresql")
-    return found[-1]
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The address of a running server, without a database."""
-    folder = Path(tempfile.mkdtemp(prefix="stentor-postgresql-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    programs, rows = _programs(), folder / "rows"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL}
-    initdb = [programs / "initdb", "-D", rows, "-A", "trust", "-U", "stentor", "--no-sync", "-E", "UTF8"]
-    subprocess.run([*as_user, *map(str, initdb)], cwd=folder, **quiet)  # type: ignore[call-overload]
-    # No TCP at all; without fsync, because nobody will need these rows after a crash.
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
-    start = [programs / "pg_ctl", "-D", rows, "-o", options, "-l", folder / "log", "-w", "start"]
-    subprocess.run([*as_user, *map(str, start)], cwd=folder, **quiet)  # type: ignore[call-overload]
-    try:
-        yield f"postgresql+psycopg://stentor@/{{}}?host={folder}"
-    finally:
-        stop = [programs / "pg_ctl", "-D", rows, "-m", "immediate", "-w", "stop"]
-        subprocess.run([*as_user, *map(str, stop)], cwd=folder, **quiet)  # type: ignore[call-overload]
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgresql_server.running() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,13 @@ class Person:
         self.client = self.world.client()
 
     def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        return self.ask(method, f"/api/v1{path}", body, **more)
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        """Outside of the API as well."""
         headers = {"X-CSRF-Token": self.csrf, **self.headers, **more.pop("headers", {})}
         extra = {} if body is None else {"json": body}
-        return self.client.request(method, f"/api/v1{path}", headers=headers, **extra, **more)
+        return self.client.request(method, path, headers=headers, **extra, **more)
 
     def form(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -107,8 +111,14 @@ class World:
     app: FastAPI
     base_url: str = "https://stentor.test"
 
-    def client(self) -> httpx.Client:
-        return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
+    def client(self, address: str = "testclient") -> httpx.Client:
+        return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False, client=(address, 50_000))
+
+    def operator(self) -> Person:
+        """Somebody on the machine itself."""
+        person = self.stranger()
+        person.client = self.client("127.0.0.1")
+        return person
 
     def stranger(self, email: str = "") -> Person:
         return Person(self, email)

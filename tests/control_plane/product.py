@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from control_plane import serve
+from control_plane import serve as assembly
 from control_plane.api.limits import LIMITS, Limit
 from control_plane.api.settings import Settings
 from control_plane.clock import TestClock
@@ -51,8 +51,8 @@ def product(store: Store, **changes: Any) -> Iterator[World]:
         return Settings(*given, **{**more, "cost": CHEAP, "limits": UNLIMITED, **changes})
 
     clock = TestClock(START)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(serve, "Settings", settings):
-        built = serve.build(told(store, folder), clock)
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(assembly, "Settings", settings):
+        built = assembly.build(told(store, folder), clock)
         try:
             yield World(built.store, clock, built.app, BASE_URL)
         finally:

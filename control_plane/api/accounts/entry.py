@@ -3,7 +3,6 @@ is the same for a known and an unknown address, and every route has a limit of i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Literal
@@ -19,6 +18,7 @@ from control_plane.accounts import addresses, resets, sessions, sign_up
 from control_plane.accounts.sessions import Credentials, SignedIn
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.bodies import Body, Email, Line, Password, Secret, Text, Word
+from control_plane.api.caller import address_hash
 from control_plane.api.doors import Doors, Here, need
 from control_plane.api.idempotency import Answer
 
@@ -141,20 +141,21 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
     async def sign_in(request: Request, visit: Here, body: SignIn) -> Response:
         """Sign in. A wrong password and an unknown address get one answer, in one time."""
         limit("sign_in_address", visit.address)
-        limit("sign_in_account", addresses.sign_in_key(body.email))
-        found = await run_in_threadpool(
-            doors.store.read, lambda connection: sessions.credentials(connection, body.email)
-        )
-        right, newer = await hashing.compare(found.password_hash if found else None, body.password)
-        if not right or found is None:
-            raise sessions.wrong_credentials()
-        compared: Credentials = found
-        signed_in = await run_in_threadpool(
-            doors.write,
-            lambda connection: sessions.sign_in(
-                connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
-            ),
-        )
+        with doors.measures.signing_in():
+            limit("sign_in_account", addresses.sign_in_key(body.email))
+            found = await run_in_threadpool(
+                doors.store.read, lambda connection: sessions.credentials(connection, body.email)
+            )
+            right, newer = await hashing.compare(found.password_hash if found else None, body.password)
+            if not right or found is None:
+                raise sessions.wrong_credentials()
+            compared: Credentials = found
+            signed_in = await run_in_threadpool(
+                doors.write,
+                lambda connection: sessions.sign_in(
+                    connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
+                ),
+            )
         return with_cookie(doors, signed_in)
 
     @routes.post("/password-resets", status_code=202, response_model=Mailed)
@@ -216,11 +217,6 @@ def form_of(body: SignUp, address: str, without: set[str]) -> sign_up.Form:
     fields = body.model_dump(exclude={*without, "partner"})
     means = "partner" if body.partner else "sign_up"
     return sign_up.Form(**fields, through=body.partner, means=means, address_hash=address_hash(address))
-
-
-def address_hash(address: str) -> str:
-    """Of a network address, for the record of acceptance."""
-    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def device(request: Request) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from control_plane.accounts import keys, members
 from control_plane.accounts.members import Newcomer
-from control_plane.api.accounts.entry import address_hash, json_answer
+from control_plane.api.accounts.entry import json_answer
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.accounts.me import Cursor, Limit
 from control_plane.api.bodies import Body, Email, Id, Line, Password, Secret, Word, utc
@@ -200,7 +200,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
             body.first_name,
             body.last_name,
             body.language,
-            address_hash(visit.address),
+            visit.caller.address_hash,
         )
         raw = await request.body()
         return await run_in_threadpool(

@@ -47,7 +47,7 @@ def drawn(seed: int) -> Draw:
 class OpenDoors(Doors):
     """Lets in whoever says who he is: `X-Caller: owner acc_x`, `person per_x` or `staff per_x`."""
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         role, _, name = request.headers.get("x-caller", "").partition(" ")
         caller = Caller("visitor", "")
         if role == "owner":
@@ -148,7 +148,7 @@ def hall(
     doors = OpenDoors(store, clock, Settings(AccountsSetup(b"k" * 32)))
     app = FastAPI()
     problems.install(app)
-    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup)):
+    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup, doors.measures)):
         app.router.routes.extend(router.routes)
     server = MediaServer(store, clock, setup, http)
     work = Work(store, deliverers={"media": Deliverer(server.carry)})

@@ -187,6 +187,7 @@ async def test_the_page_comes_with_a_strict_policy_and_is_not_cached() -> None:
         assert "default-src 'self'" in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
         assert (await node.http.get("/../sfu/config.py")).status_code == 404
+        assert (await node.http.get("/page.json")).json() == {"rooms": ""}, "no control plane to go back to"
         assert (await node.http.get("/%2e%2e/sfu/config.py")).status_code == 404
 
 
