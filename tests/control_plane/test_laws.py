@@ -65,7 +65,8 @@ class World:
         self.sent: list[tuple[str, dict[str, Any]]] = []
         seeded = functools.partial(Setup, draw=drawn(7))
         keys = Keys(FINGERPRINT_KEY, b"w" * 32)
-        with mock.patch.object(assembly, "Setup", seeded), mock.patch.object(assembly.keys, "keep", lambda folder: keys):
+        keep = mock.patch.object(assembly.keys, "keep", lambda folder: keys)
+        with mock.patch.object(assembly, "Setup", seeded), keep:
             built = assembly.build(told(store, folder, dev=True), self.clock)
         self.built, self.store, self.setup = built, built.store, built.app.state.doors.setup
         media = {"media": Deliverer(self._carry)}
