@@ -122,7 +122,6 @@ def build(told: Told, clock: Clock) -> Built:
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
             lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
-            # Before the legal texts' own router: its addresses are pages with our frame here.
             pages.area(door, guesses, public_events, mailbox),
             lambda doors: doors.adopt(legal.router),
             *_test_clock(clock, work, folder, runner),

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from control_plane import clockwork, serve
+from control_plane import clockwork
+from control_plane import serve as assembly
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts.setup import Setup
@@ -64,8 +65,9 @@ class World:
         self.sent: list[tuple[str, dict[str, Any]]] = []
         seeded = functools.partial(Setup, draw=drawn(7))
         keys = Keys(FINGERPRINT_KEY, b"w" * 32)
-        with mock.patch.object(serve, "Setup", seeded), mock.patch.object(serve.keys, "keep", lambda folder: keys):
-            built = serve.build(told(store, folder, dev=True), self.clock)
+        keep = mock.patch.object(assembly.keys, "keep", lambda folder: keys)
+        with mock.patch.object(assembly, "Setup", seeded), keep:
+            built = assembly.build(told(store, folder, dev=True), self.clock)
         self.built, self.store, self.setup = built, built.store, built.app.state.doors.setup
         media = {"media": Deliverer(self._carry)}
         self.work = replace(built.work, deliverers={**built.work.deliverers, **media})
@@ -157,7 +159,7 @@ def world(stores: Stores) -> Iterator[World]:
 
 
 LAW = settings(
-    max_examples=4 if POSTGRESQL else 8,
+    max_examples=3 if POSTGRESQL else 5,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # a world takes half a second; making it smaller would take minutes

@@ -134,6 +134,8 @@ def operations(spec: dict[str, Any]) -> list[Operation]:
 def outside(schema: dict[str, Any], nullable: bool = False) -> list[Any]:
     """Values that the schema forbids."""
     kind = schema.get("type", "object")
+    if kind == "null":
+        return ["x", 5, [], {}]
     found: list[Any] = [] if nullable else [None]
     if "enum" in schema or "const" in schema:
         return [*found, "no such word", 7.5, [], {}]
