@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import msgspec
 import sqlalchemy as sa
 import uvicorn
@@ -120,10 +120,10 @@ def build(told: Told, clock: Clock) -> Built:
     return Built(store, work, app, mailbox, orders)
 
 
-def _to_media(told: Told) -> httpx.Client:
+def _to_media(told: Told) -> httpx2.Client:
     """No proxy of the environment: the bearer is for this address alone."""
     trusted = ssl.create_default_context(cafile=told.media_certificate) if told.media_certificate else True
-    return httpx.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
+    return httpx2.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
 
 
 def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -49,14 +49,14 @@ class Person:
     world: World
     email: str = ""
     password: str = PASSWORD
-    client: httpx.Client = field(init=False)
+    client: httpx2.Client = field(init=False)
     csrf: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client = self.world.client()
 
-    def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+    def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
         headers = {"X-CSRF-Token": self.csrf, **self.headers, **more.pop("headers", {})}
         extra = {} if body is None else {"json": body}
         return self.client.request(method, f"/api/v1{path}", headers=headers, **extra, **more)
@@ -72,23 +72,23 @@ class Person:
             **changes,
         }
 
-    def signs_up(self, **changes: Any) -> httpx.Response:
+    def signs_up(self, **changes: Any) -> httpx2.Response:
         return self.call("POST", "/sign-ups", self.form(**changes))
 
-    def verifies(self) -> httpx.Response:
+    def verifies(self) -> httpx2.Response:
         return self.call("POST", "/verifications", {"token": self.mailed("verification")})
 
     def mailed(self, template: str) -> str:
         """The token of the newest such mail to him."""
         return str(seen.mails(self.world.store, addresses.email(self.email), template)[-1]["values"]["token"])
 
-    def signs_in(self) -> httpx.Response:
+    def signs_in(self) -> httpx2.Response:
         answer = self.call("POST", "/sessions", {"email": self.email, "password": self.password})
         if answer.status_code == 201:
             self.csrf = answer.json()["csrf"]
         return answer
 
-    def accepts_invitation(self, **changes: Any) -> httpx.Response:
+    def accepts_invitation(self, **changes: Any) -> httpx2.Response:
         body = {"token": self.mailed("invitation"), "password": self.password, "adult": True, "accepted": TEXTS}
         return self.call("POST", "/invitations/accept", {**body, **changes})
 
@@ -107,7 +107,7 @@ class World:
     app: FastAPI
     base_url: str = "https://stentor.test"
 
-    def client(self) -> httpx.Client:
+    def client(self) -> httpx2.Client:
         return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
 
     def stranger(self, email: str = "") -> Person:

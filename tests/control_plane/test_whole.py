@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -28,10 +28,10 @@ class Visitor:
 
     def __init__(self, origin: str, email: str) -> None:
         self.email = email
-        self.http = httpx.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
+        self.http = httpx2.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
         self.csrf = ""
 
-    async def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+    async def ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         return await self.http.request(method, f"/api/v1{path}", json=body, headers={"X-CSRF-Token": self.csrf})
 
     async def sign_up(self) -> None:
@@ -84,9 +84,9 @@ def planes(server: Server) -> list[psutil.Process]:
 async def answers(origin: str) -> None:
     async def look() -> bool:
         try:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(trust_env=False) as http:
                 return (await http.get(f"{origin}/api/v1/openapi.json")).status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     await eventually(look, within_s=30, what="the control plane answers")

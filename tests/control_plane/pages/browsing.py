@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 
 from control_plane import pages
@@ -95,7 +95,7 @@ def parsed(html: str) -> Node:
 class Page:
     """What the browser shows."""
 
-    response: httpx.Response
+    response: httpx2.Response
 
     @property
     def status(self) -> int:
@@ -155,7 +155,7 @@ class Visitor:
 
     site: Site
     email: str = ""
-    client: httpx.Client = field(init=False)
+    client: httpx2.Client = field(init=False)
     headers: dict[str, str] = field(default_factory=lambda: {"accept": "text/html,*/*;q=0.8"})
 
     def __post_init__(self) -> None:
