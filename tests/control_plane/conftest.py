@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
@@ -74,6 +75,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
+_engines: dict[str, sa.Engine] = {}
+
+
+def warm(store: Store) -> Store:
+    """The same store with all statements that were compiled for databases of tests before it. Compiling them anew
+    would take a third of the time of most tests."""
+    first = _engines.setdefault(store.engine.dialect.name, store.engine)
+    store.engine.dialect, store.engine._compiled_cache = first.dialect, first._compiled_cache
+    return store
+
+
 @contextlib.contextmanager
 def _database(address: str, template: str) -> Iterator[Store]:
     """A fresh one on the server, a copy of `template`."""
@@ -81,7 +93,7 @@ def _database(address: str, template: str) -> Iterator[Store]:
     server = Store(address.format("postgres"))
     with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    store = Store(address.format(name))
+    store = warm(Store(address.format(name)))
     try:
         yield store
     finally:
@@ -122,6 +134,6 @@ def store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
         return
     path = folder / "control-plane.sqlite"
     path.write_bytes(request.getfixturevalue("migrated"))
-    store = Store(f"sqlite:///{path}")
+    store = warm(Store(f"sqlite:///{path}"))
     yield store
     store.close()

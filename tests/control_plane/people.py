@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -21,7 +22,7 @@ from control_plane.api.app import application
 from control_plane.api.settings import Settings
 from control_plane.clock import TestClock
 from control_plane.storage.store import Store
-from tests.control_plane import seen
+from tests.control_plane import seen, standing
 
 START = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 PASSWORD = "a long enough pass phrase"
@@ -31,10 +32,19 @@ FINGERPRINT_KEY = b"k" * 32
 TEXTS = {"terms": "2022-12-15", "privacy": "2022-12-15"}
 
 
+class Drawn:
+    """Randomness that repeats (control_plane.accounts.tokens.Draw)."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = random.Random(seed)
+
+    def __call__(self, characters: int) -> str:
+        return "".join(self._source.choices("abcdefghijklmnopqrstuvwxyz234567", k=characters))
+
+
 def drawn(seed: int) -> Draw:
     """Randomness that repeats."""
-    source = random.Random(seed)
-    return lambda characters: "".join(source.choices("abcdefghijklmnopqrstuvwxyz234567", k=characters))
+    return Drawn(seed)
 
 
 def settings(**changes: Any) -> Settings:
@@ -105,10 +115,13 @@ class World:
     store: Store
     clock: TestClock
     app: FastAPI
+    portal: BlockingPortal  # one loop for all requests, as at a server; else each request would start its own
     base_url: str = "https://stentor.test"
 
     def client(self) -> httpx2.Client:
-        return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
+        client = TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
+        client.portal = self.portal
+        return client
 
     def stranger(self, email: str = "") -> Person:
         return Person(self, email)
@@ -141,8 +154,19 @@ class World:
 
 @contextmanager
 def world(store: Store, make: Callable[..., FastAPI] = application, **changes: Any) -> Iterator[World]:
-    clock = TestClock(START)
+    """Changes are those of the settings."""
     seen.publish_texts(store, START)
+    with _built(store, make, changes) as (app, clock), start_blocking_portal() as portal:
+        yield World(store, clock, app, portal)
+
+
+@contextmanager
+def _built(store: Store, make: Callable[..., FastAPI], changes: dict[str, Any]) -> Iterator[tuple[FastAPI, TestClock]]:
+    if not changes:
+        with standing.lent(make, store, START, settings) as lent:
+            yield lent
+        return
+    clock = TestClock(START)
     app = make(store, clock, settings(**changes))
-    yield World(store, clock, app)
+    yield app, clock
     app.state.hashing.pool.close()

@@ -249,6 +249,7 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
     areas = [pages.area(rooms, guesses, mailbox=mailbox), lambda doors: api_rooms.router(doors, rooms, guesses)]
     app = application(store, clock, settings, areas=areas, **more)
     app.state.mailbox = mailbox
+    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox))  # tests.control_plane.standing
     return app
 
 
@@ -256,4 +257,4 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
 def site(store: Store, **changes: Any) -> Iterator[Site]:
     """Changes as of `people.world`."""
     with world(store, make, **changes) as made:
-        yield Site(made.store, made.clock, made.app, made.base_url)
+        yield Site(made.store, made.clock, made.app, made.portal, made.base_url)
