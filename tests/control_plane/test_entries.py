@@ -127,7 +127,7 @@ def test_passes_beside_the_block():
 """
 
 
-@pytest.fixture(scope="module", params=["", "-n2 --dist=loadfile"], ids=["one-process", "two-processes"])
+@pytest.fixture(scope="module", params=["", pytest.param("-n2 --dist=loadfile", marks=pytest.mark.long)])
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("stories")
     (folder / "conftest.py").write_text("from tests.control_plane.coverage_plugin import *")

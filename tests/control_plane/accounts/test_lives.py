@@ -25,6 +25,7 @@ from control_plane.storage.columns import metadata
 from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.people import FINGERPRINT_KEY, START, TEXTS, drawn
+from tests.examples import examples
 
 REASON: machine.Reason = "abuse"
 
@@ -188,7 +189,7 @@ class Lives(RuleBasedStateMachine):
 
 
 Lives.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(12), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestLives = Lives.TestCase
 
