@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import sqlalchemy as sa
 from alembic.util import CommandError
 from fastapi import FastAPI
@@ -143,10 +143,10 @@ def _test_clock(clock: Clock, work: Work, folder: Path, runner: Runner) -> list[
     return [lambda doors: clock_api.router(doors, stands)]
 
 
-def _to_media(told: Told) -> httpx.Client:
+def _to_media(told: Told) -> httpx2.Client:
     """No proxy of the environment: the bearer is for this address alone."""
     trusted = ssl.create_default_context(cafile=told.media_certificate) if told.media_certificate else True
-    return httpx.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
+    return httpx2.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
 
 
 def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import msgspec
 import psutil
 
@@ -94,7 +94,7 @@ class Plane:
         try:
             async with self._visitor("127.0.0.1") as visitor:
                 return (await visitor.get("/api/v1/openapi.json")).status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     def spent(self) -> Spent:
@@ -161,9 +161,9 @@ class Plane:
             _good(await visitor.post("/api/v1/verifications", json={"token": token}))
         return person
 
-    def _visitor(self, address: str) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(local_address=address)
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", transport=transport, timeout=60)
+    def _visitor(self, address: str) -> httpx2.AsyncClient:
+        transport = httpx2.AsyncHTTPTransport(local_address=address)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", transport=transport, timeout=60)
 
 
 def endpoints(host: Host, addresses: Sequence[str]) -> list[Ask]:
@@ -202,7 +202,7 @@ def join(number: str, address: str, name: str = "POST /api/v1/join") -> Ask:
     return Ask(name=name, method="POST", path="/api/v1/join", body=body, source=address)
 
 
-def _good(answer: httpx.Response) -> httpx.Response:
+def _good(answer: httpx2.Response) -> httpx2.Response:
     if not answer.is_success:
         raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}")
     return answer

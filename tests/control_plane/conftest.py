@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 
 from control_plane.storage import migrate
@@ -65,6 +66,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
+_engines: dict[str, sa.Engine] = {}
+
+
+def warm(store: Store) -> Store:
+    """The same store with all statements that were compiled for databases of tests before it. Compiling them anew
+    would take a third of the time of most tests."""
+    first = _engines.setdefault(store.engine.dialect.name, store.engine)
+    store.engine.dialect, store.engine._compiled_cache = first.dialect, first._compiled_cache
+    return store
+
+
 @contextlib.contextmanager
 def _database(address: str, template: str) -> Iterator[Store]:
     """A fresh one on the server, a copy of `template`."""
@@ -72,7 +84,7 @@ def _database(address: str, template: str) -> Iterator[Store]:
     server = Store(address.format("postgres"))
     with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    store = Store(address.format(name))
+    store = warm(Store(address.format(name)))
     try:
         yield store
     finally:
@@ -118,7 +130,7 @@ def stores(request: pytest.FixtureRequest, folder: Path) -> Stores:
     def one() -> Iterator[Store]:
         path = folder / f"control-plane-{uuid.uuid4().hex}.sqlite"
         path.write_bytes(migrated)
-        store = Store(f"sqlite:///{path}")
+        store = warm(Store(f"sqlite:///{path}"))
         yield store
         store.close()
         path.unlink()

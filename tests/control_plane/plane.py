@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import msgspec
+from anyio.from_thread import start_blocking_portal
 
 from control_plane import assembly, clockwork
 from control_plane.api.settings import Settings
@@ -80,6 +81,7 @@ def plane(store: Store, folder: Path, *, mail: Mail | None = None) -> Iterator[P
     clock = TestClock(START)
     with mock.patch.object(assembly, "Settings", functools.partial(Settings, cost=CHEAP)):
         built = assembly.build(as_told, clock)
-    yield Plane(built.store, clock, built.app, BASE_URL, built=built)
+    with start_blocking_portal() as portal:
+        yield Plane(built.store, clock, built.app, portal, BASE_URL, built=built)
     built.app.state.hashing.pool.close()
     built.close()

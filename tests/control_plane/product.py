@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from anyio.from_thread import start_blocking_portal
+
 from control_plane import assembly
 from control_plane.api.limits import LIMITS, Limit
 from control_plane.api.settings import Settings
@@ -54,7 +56,8 @@ def product(store: Store, **changes: Any) -> Iterator[World]:
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(assembly, "Settings", settings):
         built = assembly.build(told(store, folder), clock)
         try:
-            yield World(built.store, clock, built.app, BASE_URL)
+            with start_blocking_portal() as portal:
+                yield World(built.store, clock, built.app, portal, BASE_URL)
         finally:
             built.app.state.hashing.pool.close()
             built.close()

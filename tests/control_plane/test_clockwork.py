@@ -23,6 +23,7 @@ from control_plane.storage.store import Store
 from tests.control_plane.conftest import POSTGRESQL, Stores
 from tests.control_plane.running import made_up
 from tests.control_plane.running.made_up import DAY, HANDLERS, HOUR, NOON, Outside, put
+from tests.examples import examples
 
 ACCOUNTS = st.sampled_from(["acc_a", "acc_b", None])
 HOURS = st.integers(0, 24 * 50)
@@ -84,7 +85,7 @@ def fresh(stores: Stores) -> Iterator[Store]:
 
 
 LAW = settings(
-    max_examples=8 if POSTGRESQL else 20,
+    max_examples=8 if POSTGRESQL else examples(20),
     deadline=None,
     derandomize=True,
     # A world takes a moment; making it smaller would take minutes.

@@ -18,8 +18,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from control_plane import clockwork
-from control_plane import serve as assembly
+from control_plane import assembly, clockwork, keys
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts.setup import Setup
@@ -64,8 +63,8 @@ class World:
         self.clock = TestClock(START)
         self.sent: list[tuple[str, dict[str, Any]]] = []
         seeded = functools.partial(Setup, draw=drawn(7))
-        keys = Keys(FINGERPRINT_KEY, b"w" * 32)
-        keep = mock.patch.object(assembly.keys, "keep", lambda folder: keys)
+        own = Keys(FINGERPRINT_KEY, b"w" * 32)
+        keep = mock.patch.object(keys, "keep", lambda folder: own)
         with mock.patch.object(assembly, "Setup", seeded), keep:
             built = assembly.build(told(store, folder, dev=True), self.clock)
         self.built, self.store, self.setup = built, built.store, built.app.state.doors.setup
@@ -99,7 +98,9 @@ class World:
 
     def _do(self, connection: sa.Connection, now: datetime.datetime, email: str, deed: Deed) -> None:
         if deed == "signs_up":
-            shown = {kind: texts.in_force(connection, kind, "en", now).version for kind in sign_up.TEXTS}
+            shown: dict[str, str] = {
+                kind: texts.in_force(connection, kind, "en", now).version for kind in sign_up.TEXTS
+            }
             form = sign_up.Form(email, True, True, shown, business_name="Acme", plan="basic")
             sign_up.sign_up(connection, now, self.setup, form, "hash")
         elif deed == "verifies":
@@ -114,7 +115,7 @@ class World:
             )
             if account is not None:
                 lifecycle.step(connection, now, self.setup, account, EVENTS[deed], actor="staff:per_x")
-        else:
+        elif deed in ("terms", "privacy"):
             edition = texts.in_force(connection, deed, "en", now)
             newer = texts.Edition(deed, now.date().isoformat(), "en", f"{edition.body}\n\n{now}\n", edition.anchors)
             texts.publish(connection, now, [newer])

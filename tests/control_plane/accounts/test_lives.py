@@ -32,6 +32,7 @@ from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.conftest import Stores
 from tests.control_plane.people import FINGERPRINT_KEY, START, TEXTS, drawn
+from tests.examples import examples
 
 REASON: machine.Reason = "abuse"
 
@@ -194,7 +195,9 @@ class Lives(RuleBasedStateMachine):
 
 
 def test_any_life_of_accounts_is_as_the_model_says(stores: Stores) -> None:
-    lives = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    lives = settings(
+        max_examples=examples(12), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(type("Lives", (Lives,), {"stores": staticmethod(stores)}), settings=lives)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-import httpx
+import httpx2
 import pytest
 
 from control_plane.legal import feedback, shipped, texts
@@ -22,7 +22,7 @@ TERMS = "/legal/terms/2022-12-15/en"
 
 
 @pytest.fixture
-def site(store: Store) -> Iterator[httpx.Client]:
+def site(store: Store) -> Iterator[httpx2.Client]:
     """The product's own pages and API. Nobody is signed in. The texts were published at NOW, a while ago."""
     store.write(lambda connection: texts.publish(connection, NOW, shipped.editions()))
     with product(store) as made:
@@ -51,7 +51,7 @@ class Page(HTMLParser):
                 self.languages.append(value or "")
 
 
-def test_the_terms_are_read_without_signing_in(site: httpx.Client) -> None:
+def test_the_terms_are_read_without_signing_in(site: httpx2.Client) -> None:
     with entry("LEG-06.1"):
         page = site.get(TERMS)
         assert page.status_code == 200 and "Terms of service</h1>" in page.text
@@ -59,7 +59,7 @@ def test_the_terms_are_read_without_signing_in(site: httpx.Client) -> None:
         assert site.get("/legal/terms").headers["location"] == TERMS
 
 
-def test_every_version_ever_published_has_an_address_that_stays(site: httpx.Client, store: Store) -> None:
+def test_every_version_ever_published_has_an_address_that_stays(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("terms", "2026-11-02", words="A second version."))
     listed = site.get("/api/v1/legal/texts").json()
     with entry("LEG-06.2"):
@@ -77,7 +77,7 @@ def test_every_version_ever_published_has_an_address_that_stays(site: httpx.Clie
         assert "A second version." not in site.get(TERMS + ".txt").text
 
 
-def test_the_page_prints_well(site: httpx.Client) -> None:
+def test_the_page_prints_well(site: httpx2.Client) -> None:
     with entry("LEG-06.3"):
         (style,) = [link for link in Page(site.get(TERMS).text).links if link.endswith(".css")]
         sheet = site.get(style)
@@ -86,7 +86,7 @@ def test_the_page_prints_well(site: httpx.Client) -> None:
         assert "@page" in sheet.text and re.search(r"nav[^{}]*\{[^}]*display: none", on_paper)
 
 
-def test_the_text_of_a_past_date_is_shown(site: httpx.Client, store: Store) -> None:
+def test_the_text_of_a_past_date_is_shown(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("terms", "2026-11-02"))
     with entry("LEG-01.1"):
         assert site.get("/legal/terms?on=2022-12-15").headers["location"] == TERMS
@@ -94,14 +94,14 @@ def test_the_text_of_a_past_date_is_shown(site: httpx.Client, store: Store) -> N
         assert site.get("/legal/terms?on=2022-12-14").status_code == 404
 
 
-def test_no_text_of_the_future_is_promised(site: httpx.Client, store: Store) -> None:
+def test_no_text_of_the_future_is_promised(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("terms", "2026-12-01"))
     assert site.get("/legal/terms?on=2026-12-24").headers["location"] == TERMS
     assert "in force from December 1, 2026" in site.get("/legal").text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_legal_page_has_three_texts_with_chapters_whose_anchors_work(site: httpx.Client, language: str) -> None:
+def test_the_legal_page_has_three_texts_with_chapters_whose_anchors_work(site: httpx2.Client, language: str) -> None:
     def shown(spoken: str) -> list[str]:
         page = site.get("/legal", headers={"accept-language": spoken.replace("_", "-")})
         return [link for link in Page(page.text).links if link.startswith("/legal/")]
@@ -123,7 +123,7 @@ def test_the_legal_page_has_three_texts_with_chapters_whose_anchors_work(site: h
         assert [link.partition("#")[2] for link in links] == [link.partition("#")[2] for link in english]
 
 
-def test_the_browsers_language_is_taken_unless_another_is_asked_for(site: httpx.Client) -> None:
+def test_the_browsers_language_is_taken_unless_another_is_asked_for(site: httpx2.Client) -> None:
     def to(wish: str, accepted: str) -> str:
         answer = site.get(f"/legal/terms{wish}", headers={"accept-language": accepted})
         return str(answer.headers["location"]).rpartition("/")[2]
@@ -148,15 +148,15 @@ def test_the_browsers_language_is_taken_unless_another_is_asked_for(site: httpx.
         "/api/v1/legal/texts/terms/2022-12-15/..",
     ],
 )
-def test_what_is_not_there_is_not_found(site: httpx.Client, address: str) -> None:
+def test_what_is_not_there_is_not_found(site: httpx2.Client, address: str) -> None:
     assert site.get(address).status_code == 404
 
 
-def test_a_date_that_does_not_exist_is_refused(site: httpx.Client) -> None:
+def test_a_date_that_does_not_exist_is_refused(site: httpx2.Client) -> None:
     assert site.get("/legal/terms?on=2023-02-30").status_code == 422
 
 
-def test_nothing_foreign_runs_on_these_pages(site: httpx.Client, store: Store) -> None:
+def test_nothing_foreign_runs_on_these_pages(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("beta", "2026-11-02", words="<script>alert(1)</script>"))
     page = site.get("/legal/beta/2026-11-02/en")
     assert "<script" not in page.text and "&lt;script&gt;" in page.text
@@ -165,7 +165,7 @@ def test_nothing_foreign_runs_on_these_pages(site: httpx.Client, store: Store) -
     assert "<script" not in whole["html"] and "<script>" in whole["text"]
 
 
-def test_the_form_for_feedback_says_what_becomes_of_it(site: httpx.Client, store: Store) -> None:
+def test_the_form_for_feedback_says_what_becomes_of_it(site: httpx2.Client, store: Store) -> None:
     form = site.get("/legal/feedback").text
     with entry("LEG-09.1"):
         assert "use what you send here freely" in form and "do not treat it as confidential" in form
@@ -177,12 +177,12 @@ def test_the_form_for_feedback_says_what_becomes_of_it(site: httpx.Client, store
 
 
 @pytest.mark.parametrize("data", [{}, {"text": ""}, {"text": "a" * 4001}, {"text": "a\x00"}, {"text": " "}])
-def test_feedback_that_is_none_is_refused(site: httpx.Client, store: Store, data: dict[str, str]) -> None:
+def test_feedback_that_is_none_is_refused(site: httpx2.Client, store: Store, data: dict[str, str]) -> None:
     assert site.post("/legal/feedback", data=data).status_code == 422
     assert store.read(feedback.everything) == []
 
 
-def test_a_translation_that_comes_later_is_linked(site: httpx.Client, store: Store) -> None:
+def test_a_translation_that_comes_later_is_linked(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("beta", "2026-11-02"))
     publish(store, NOW + DAY, edition("beta", "2026-11-02", "pt_BR"))
     assert "/legal/beta/2026-11-02/pt_BR" in Page(site.get("/legal/beta/2026-11-02/en").text).links

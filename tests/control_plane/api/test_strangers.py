@@ -48,6 +48,7 @@ def test_known_and_unknown_addresses_get_one_answer_everywhere(here: World) -> N
     assert seen.mails(here.store, "known@example.com")[-1]["template"] == "already_customer"
 
 
+@pytest.mark.timed
 def test_an_unknown_address_costs_the_same_hash_and_so_the_same_time(store: Store) -> None:
     cost = Cost(passes=1, memory_kib=16384, lanes=1)
     with world(store, cost=cost, limits={**LIMITS, "sign_in_account": Limit(1000, 1)}) as here:

@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -36,7 +36,7 @@ class Callers:
         return self.desk if "/staff/" in operation.path else self.owner
 
 
-def sent(person: Person, operation: Operation, content: bytes, **headers: str) -> httpx.Response:
+def sent(person: Person, operation: Operation, content: bytes, **headers: str) -> httpx2.Response:
     return person.call(operation.method, operation.address(), content=content, headers={**JSON, **headers})
 
 
@@ -57,7 +57,7 @@ class Stored:
         self.count += bool(connection.info.pop("changes", False))
 
 
-def is_problem(answer: httpx.Response) -> bool:
+def is_problem(answer: httpx2.Response) -> bool:
     said = answer.json() if answer.headers.get("content-type") == "application/problem+json" else {}
     return bool(said.get("code")) and said.get("request_id") == answer.headers["x-request-id"]
 
@@ -72,12 +72,13 @@ def test_what_is_outside_of_any_schema_is_a_problem_with_code_and_field_and_noth
     stored = Stored(whole.store)
     for operation in with_bodies(whole):
         person = callers.of(operation)
+        assert operation.body is not None
         missing = [
             ({**operation.example(operation.body), name: ...}, name) for name in operation.body.get("required", [])
-        ]  # type: ignore[arg-type,union-attr]
+        ]
         wrong = [(body, name) for name, body in operation.bodies(outside)]
         wrong += [({key: value for key, value in body.items() if value is not ...}, name) for body, name in missing]
-        wrong.append(({**operation.example(operation.body), "no_such_field": 1}, "no_such_field"))  # type: ignore[arg-type]
+        wrong.append(({**operation.example(operation.body), "no_such_field": 1}, "no_such_field"))
         for body, name in wrong:
             answer = sent(person, operation, json.dumps(body).encode())
             assert answer.status_code == 422 and is_problem(answer), (operation.name, body, answer.text)
@@ -106,7 +107,7 @@ def test_addresses_outside_of_the_schema_are_problems(whole: World) -> None:
     callers, asked = Callers(whole), 0
     stored = Stored(whole.store)
 
-    def refused(answer: httpx.Response, name: str, what: object) -> None:
+    def refused(answer: httpx2.Response, name: str, what: object) -> None:
         assert answer.status_code == 422 and is_problem(answer), (what, answer.text)
         assert answer.json()["field"] == name, (what, answer.text)
 
@@ -155,7 +156,7 @@ def test_what_is_odd_is_taken_or_told_and_breaks_nothing(whole: World) -> None:
     assert whole.stranger("new@example.com").signs_up().status_code == 202
 
 
-NAMES: list[tuple[str, str, Callable[[Person, str], httpx.Response]]] = [
+NAMES: list[tuple[str, str, Callable[[Person, str], httpx2.Response]]] = [
     ("business_name", "mixed_scripts", lambda one, name: one.call("PATCH", "/account", {"business_name": name})),
     ("first_name", "mixed_scripts", lambda one, name: one.call("PATCH", "/me", {"first_name": name})),
     ("slug", "slug_malformed", lambda one, name: one.call("PATCH", "/account", {"slug": name})),
@@ -164,7 +165,7 @@ NAMES: list[tuple[str, str, Callable[[Person, str], httpx.Response]]] = [
 
 @pytest.mark.parametrize(("field", "code", "change"), NAMES)
 def test_a_name_with_a_letter_of_another_script_is_refused_by_its_field(
-    whole: World, field: str, code: str, change: Callable[[Person, str], httpx.Response]
+    whole: World, field: str, code: str, change: Callable[[Person, str], httpx2.Response]
 ) -> None:
     jane = whole.customer("jane@example.com")
     stored = Stored(whole.store)

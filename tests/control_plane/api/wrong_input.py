@@ -109,7 +109,8 @@ def _text(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "2027-01-01T00:00:00Z"
     given = [str(one) for one in schema.get("examples", [])]
-    for candidate in (*given, *_CANDIDATES, "x" * schema.get("minLength", 0)):
+    longest: str = "x" * schema.get("minLength", 0)
+    for candidate in (*given, *_CANDIDATES, longest):
         if _fits(schema, candidate):
             return candidate
     raise AssertionError(f"no example for {schema}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
 import sqlalchemy as sa
 from fastapi import FastAPI
 
@@ -98,7 +98,7 @@ def parsed(html: str) -> Node:
 class Page:
     """What the browser shows."""
 
-    response: httpx.Response
+    response: httpx2.Response
 
     @property
     def status(self) -> int:
@@ -158,7 +158,7 @@ class Visitor:
 
     site: Site
     email: str = ""
-    client: httpx.Client = field(init=False)
+    client: httpx2.Client = field(init=False)
     headers: dict[str, str] = field(default_factory=lambda: {"accept": "text/html,*/*;q=0.8"})
 
     def __post_init__(self) -> None:
@@ -261,6 +261,7 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
     ]
     app = application(store, clock, settings, areas=areas, public_events=public_events, **more)
     app.state.mailbox = mailbox
+    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox))  # tests.control_plane.standing
     return app
 
 
@@ -268,4 +269,4 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
 def site(store: Store, **changes: Any) -> Iterator[Site]:
     """Changes as of `people.world`."""
     with world(store, make, **changes) as made:
-        yield Site(made.store, made.clock, made.app, made.base_url)
+        yield Site(made.store, made.clock, made.app, made.portal, made.base_url)
