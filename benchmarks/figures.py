@@ -90,7 +90,7 @@ def collect(reference: Callable[[], float], measure: Callable[[], float]) -> Ser
 class Figure:
     """One line of the table. `value` None = refused, and `note` says why. Smaller is better everywhere."""
 
-    row: str  # DESIGN section 10
+    row: str  # DESIGN section 10, or the letter of a benchmark of its own
     what: str
     value: float | None
     unit: str
@@ -101,7 +101,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """"aim", "gate", "missed", "refused", or "told" where there is no gate."""
+        """ "aim", "gate", "missed", "refused", or "told" where there is no gate."""
         if self.value is None:
             return "refused"
         if self.gate is None:

@@ -55,16 +55,17 @@ def _database(url: str) -> tuple[tuple[int, ...], Schema]:
     store = Store(url, connect_within_s=ANSWER_WITHIN_S)
     try:
         with store.engine.connect().execution_options(reads_only=True) as connection:
-            version = connection.dialect.server_version_info or ()
+            told = connection.dialect.server_version_info or ()
+            version = tuple(part for part in told if isinstance(part, int))
         found = migrate.revision(store)
     finally:
         store.close()
     known = migrate.revisions()
     if not found:
-        return tuple(version), "new"
+        return version, "new"
     if found == known[0]:
-        return tuple(version), "current"
-    return tuple(version), "old" if found in known else "unknown"
+        return version, "current"
+    return version, "old" if found in known else "unknown"
 
 
 def _existing(folder: Path) -> Path:

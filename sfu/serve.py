@@ -185,16 +185,18 @@ def _uplink(config: Config) -> Uplink | None:
 class Served:
     """A running server: for `stentor serve` and for tests."""
 
-    def __init__(self, config: Config, *, launcher: Launch = launch, key: TokenKey | None = None) -> None:
+    def __init__(
+        self, config: Config, *, launcher: Launch = launch, key: TokenKey | None = None, rooms: str = ""
+    ) -> None:
+        """`rooms`: how people reach the control plane's pages."""
         self._config = config
         self._key = key or token_key(config)
         page = page_directory(config)
         self._uplink = _uplink(config)
         renews = (lambda: True) if self._uplink is None else self._uplink.reaches
         self.node = Node(config, self._key, launcher=launcher, renews=renews)
-        self.application = app = application(
-            config, self.node, dev_token=self.dev_token if config.dev and self._key.can_sign else None, page=page
-        )
+        dev_token = self.dev_token if config.dev and self._key.can_sign else None
+        self.application = app = application(config, self.node, dev_token=dev_token, page=page, rooms=rooms)
         files = certificate_files(config)
         self.certificate = None if files is None else files.certificate
         self._http = _HttpServer(
@@ -281,7 +283,8 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
     beside = _beside(config, key)
     if beside is not None:
         config = _joined(config, beside)
-    served = Served(config, key=key)
+    rooms = config.control.url.rstrip("/") if beside is None else companion.url_of(config, beside)
+    served = Served(config, key=key, rooms=rooms)
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -295,7 +298,9 @@ async def _serve(config: Config, say: Callable[[str], None]) -> None:
         own = own_address(config, served.port, served.certificate)
         plane = companion.Companion(companion.told(config, beside, key_text, own, served.certificate))
         plane.start()
-        say(f"Accounts and rooms: {companion.url_of(config, beside)}")
+        say(f"Accounts and rooms with numbers: {rooms}")
+        if config.dev and not config.mail.host:
+            say(f"  whose mails do not leave this machine: {rooms}/dev/mail")
     await ending.wait()
     log.info("stopping")
     say("stopping")

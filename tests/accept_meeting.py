@@ -1,34 +1,24 @@
 """`make accept-meeting`: every line of "Done when" of the first call and of real life that a program can check.
 
-One line a check, `BY EYE:` where only a person can judge, `N passed, N failed` last; exit code 1 when any failed.
-A missing program is a failure. Options: `--no-clone` leaves out the fresh clone, which fetches packages.
+One line a check (tests/acceptance.py), `BY EYE:` where only a person can judge, `N passed, N failed` last; exit code 1
+when any failed. Options: `--no-clone` leaves out the fresh clone, which fetches packages.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import os
-import re
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-import psutil
 from playwright.async_api import Playwright, async_playwright
 
-from tests import accept_parts, forty, lipsync, meeting, mixed
+from tests import accept_parts, acceptance, forty, lipsync, meeting, mixed
+from tests.acceptance import Checks
 from tests.aiortc_client import AiortcClient, PaintedTrack, ToneTrack
 from tests.clients import BrowserClient
-from tests.servers import ROOT, Server, eventually, free_port
+from tests.servers import ROOT, Server, free_port
 
-BUSY_PERCENT = 90.0
-CLONE_S = 600.0  # a fresh virtual environment and a kernel build over a slow network
 SWITCHES = 30  # one minute of one switch every 2 s
 AIORTC_HUE_DEG, AIORTC_TONE_HZ, AIORTC_SOURCE = 60.0, 900.0, 7
 BY_EYE = (
@@ -40,77 +30,10 @@ BY_EYE = (
 )
 
 
-class Checks:
-    """Runs checks, says each in one line, counts."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.failed = 0
-
-    async def __call__(self, line: str, check: Callable[[], Awaitable[str]], *, again: bool = False) -> bool:
-        """`again`: may run a second time, said aloud, when it failed while the machine was busy."""
-        psutil.cpu_percent()
-        try:
-            found = await check()
-        except Exception as error:  # whatever went wrong, this line has failed and the next one is tried
-            load = psutil.cpu_percent()
-            if again and load > BUSY_PERCENT:
-                print(f"AGAIN {line}: failed while the machine was {load:.0f} % busy ({_short(error)})", flush=True)
-                return await self(line, check)
-            self.failed += 1
-            print(f"FAIL  {line}: {_short(error)} (machine {load:.0f} % busy)", flush=True)
-            return False
-        self.passed += 1
-        print(f"ok    {line} ({found})", flush=True)
-        return True
-
-    def judge(self, line: str, holds: bool, found: str) -> None:
-        self.passed += holds
-        self.failed += not holds
-        print(f"{'ok   ' if holds else 'FAIL '} {line} ({found})", flush=True)
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}"[:1500]
-
-
 async def fresh_clone_runs() -> str:
     """`make run` in a clone of the last commit prints an address that answers."""
-    http, media = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-    with tempfile.TemporaryDirectory(prefix="stentor-clone-") as folder:
-        clone, log = Path(folder) / "stentor", Path(folder) / "log"
-        await asyncio.to_thread(subprocess.run, ["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        arguments = f"ARGS=--http-port {http} --media-port {media}"
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-        }
-        with log.open("wb") as out:
-            make = await asyncio.create_subprocess_exec(
-                "make", "run", arguments, cwd=clone, stdout=out, stderr=out, env=environment, start_new_session=True
-            )
-        try:
-
-            async def address() -> str | None:
-                if make.returncode is not None:
-                    raise AssertionError(f"make run ended with {make.returncode}: {log.read_text()[-800:]}")
-                found = re.search(rf"http://\S+:{http}\S*", log.read_text())
-                return found[0] if found else None
-
-            printed = await eventually(address, within_s=CLONE_S, what="make run prints an address", every_s=0.5)
-            server = Server()
-            server.http_port = http
-
-            async def answers() -> bool:
-                with contextlib.suppress(OSError):
-                    return (await server.get("/"))[0] == 200 and (await server.get("/readyz"))[0] == 200
-                return False
-
-            await eventually(answers, within_s=30, what="the printed address answers", every_s=0.5)
-            return printed
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(make.pid, signal.SIGTERM)
-            await make.wait()
+    media = str(free_port(socket.SOCK_DGRAM))
+    return await acceptance.fresh_clone_runs(free_port(socket.SOCK_STREAM), "--media-port", media)
 
 
 async def three_browsers(check: Checks, playwright: Playwright, server: Server) -> None:
@@ -202,12 +125,12 @@ async def main(arguments: list[str]) -> int:
                 try:
                     await part(check, playwright, server)
                 except Exception as error:  # a browser that does not start fails its part, not the rest
-                    check.judge(f"{part.__name__} could be run", False, _short(error))
+                    check.judge(f"{part.__name__} could be run", False, acceptance.short(error))
             together = functools.partial(mixed.two_chromium_and_a_firefox, server, "mixed")
             await check("two Chromium and a Firefox see and hear each other", together, again=True)
             await check("the server ends by SIGTERM", lambda: _stop(server))
     for numbered in accept_parts.PARTS:
-        await check(numbered.line, functools.partial(accept_parts.holds, numbered), again=True)
+        await check(numbered.line, functools.partial(acceptance.holds, numbered), again=True)
     missing = ", ".join(accept_parts.figures_missing())
     check.judge("12 figures in docs/benchmarks.md", not missing, f"rows {missing} are not there" if missing else "all")
     picture = ROOT / "docs" / "dashboard.png"
@@ -215,8 +138,7 @@ async def main(arguments: list[str]) -> int:
     await check("the meeting of 40 holds three times in a row", forty.holds_three_times, again=True)
     for line in BY_EYE:
         print(f"BY EYE: {line}")
-    print(f"{check.passed} passed, {check.failed} failed")
-    return 1 if check.failed else 0
+    return check.report()
 
 
 async def _start(server: Server) -> str:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
-from dataclasses import dataclass
 
+from tests.acceptance import Part
 from tests.servers import ROOT
 
 # DESIGN's rows that the first benchmark measures.
 ROWS = ("1", "4", "5", "13", "14", "16")
-
-
-@dataclass(frozen=True)
-class Part:
-    """`tests` are arguments of pytest."""
-
-    line: str
-    tests: tuple[str, ...]
 
 
 def _kernel(*names: str) -> tuple[str, ...]:
@@ -53,17 +43,6 @@ PARTS = (
         ("tests/sfu/test_strangers.py", "tests/sfu/test_vanishing.py", "tests/sfu/test_half_open.py"),
     ),
 )
-
-
-async def holds(part: Part) -> str:
-    """pytest's last line. Raises AssertionError with the end of what it wrote when a test failed, or none ran."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pytest", "-q", "-m", "", *part.tests,  # those marked long too
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    written = (await process.communicate())[0].decode(errors="replace").strip().splitlines()
-    assert process.returncode == 0, "; ".join(written[-8:])
-    return written[-1]
 
 
 def figures_missing() -> list[str]:

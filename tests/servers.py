@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from sfu.config import ENVIRONMENT_PREFIX
 from tests.netns import SERVER, Namespace, Network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,12 @@ STOP_S = 10.0  # the server promises 5
 POLL_S = 0.05
 
 T = TypeVar("T")
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment without what the tests are told by it (STENTOR_TEST_POSTGRESQL, ...): a server takes what begins
+    like that for its settings, and refuses what it does not know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
 
 
 class NotInTime(AssertionError):
@@ -109,7 +116,7 @@ class Server:
                 cwd=ROOT,
                 stdout=out,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**plain_environment(), "PYTHONUNBUFFERED": "1"},
             )
         try:
             await eventually(self._ready, within_s=READY_S, what="/readyz answers 200")

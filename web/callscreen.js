@@ -9,6 +9,7 @@ import { Call } from "./call.js";
 import { DeviceMenu } from "./devicemenu.js";
 import { openDevices } from "./devices.js";
 import { button, element, showSwitch } from "./dom.js";
+import { roomWords } from "./entry.js";
 import { canShare, openScreen } from "./sharing.js";
 import { Stage } from "./tiles.js";
 import { errorWords } from "./words.js";
@@ -74,10 +75,16 @@ export class CallScreen {
     button("share-toggle").onclick = () => void this.#toggleShare();
     button("leave-call").onclick = () => this.call.leave();
     button("hear").onclick = () => this.#playAll();
-    button("copy").hidden = link === "";
+    this.setLink(link);
     button("copy").onclick = () => void this.#copy();
     document.addEventListener("keydown", this.#key);
     this.#render();
+  }
+
+  /** @param {string} link  for others to join; "" = there is none to give away */
+  setLink(link) {
+    this.#link = link;
+    button("copy").hidden = link === "";
   }
 
   /** What each slot carries, for tests: mid -> fact and element. */
@@ -110,7 +117,7 @@ export class CallScreen {
   #render() {
     const { call } = this;
     const others = call.roster.people.size;
-    element("room-name", HTMLElement).textContent = call.room || "Stentor";
+    element("room-name", HTMLElement).textContent = roomWords(call.room) || "Stentor";
     element("count", HTMLElement).textContent = others ? `${others + 1} people` : "Only you so far";
     this.#stage.render(call.tiles());
     const [microphone, camera] = [call.on.microphone && !!call.local.microphone, call.on.camera && !!call.local.camera];
@@ -232,7 +239,7 @@ export class CallScreen {
     try {
       await navigator.clipboard.writeText(this.#link);
       this.#live.textContent = "Link copied";
-      this.notice({ title: "Link copied", text: "Whoever opens it comes into this room." });
+      this.notice({ title: "Link copied", text: "Who opens it can come into this room, unless it is for invited people only." });
     } catch {
       this.notice({ title: "Copy this link", text: this.#link }); // the browser forbids the clipboard here
     }

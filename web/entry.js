@@ -1,5 +1,5 @@
 /**
- * What the address of the page says, and how to get in. Pure but for `devToken`.
+ * What the address of the page says, how to get in, and where to go back to. Pure but for `devToken` and `roomsAddress`.
  *
  * @typedef {object} Entrance
  * @property {string} room
@@ -15,6 +15,8 @@ import { ServerError } from "./wire.js";
 /** Three layers of it are 540, 270 and 135 lines; the cheapest size in which Chromium sends three. */
 const CAMERA_WIDTH = 960;
 const CAMERA_HEIGHT = 540;
+/** The name of a room that has an id of a control plane. */
+const NUMBER = /^[1-9]\d{8}$/;
 /** Beyond 4K a number in the address is a mistake. */
 const PIXELS_MAX = 4096;
 
@@ -81,6 +83,36 @@ export function socketUrl(address) {
 export function shareLink(address, room) {
   const { origin, pathname } = new URL(address);
   return `${origin}${pathname}?${new URLSearchParams({ room })}`;
+}
+
+/**
+ * Where the control plane that this server belongs to has its pages; "" where there is none or it cannot be told.
+ * @returns {Promise<string>}
+ */
+export async function roomsAddress() {
+  try {
+    const response = await fetch("page.json");
+    return response.ok ? String((await response.json()).rooms) : "";
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * The page that asks for a name and lets people into a room of a control plane; "" for what is no such room.
+ * @param {string} rooms  as of `roomsAddress`
+ * @param {string} room
+ */
+export function doorOf(rooms, room) {
+  return /^https?:\/\//.test(rooms) && NUMBER.test(room) ? `${rooms}/join/${room}` : "";
+}
+
+/**
+ * A room as people call it: a number of nine digits in groups of three.
+ * @param {string} room
+ */
+export function roomWords(room) {
+  return NUMBER.test(room) ? room.replace(/(?=(?:\d{3})+$)\B/g, " ") : room;
 }
 
 /**

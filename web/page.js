@@ -21,7 +21,7 @@
 import { CallScreen } from "./callscreen.js";
 import { openDevices } from "./devices.js";
 import { button, element } from "./dom.js";
-import { devToken, entrance, shareLink, socketUrl } from "./entry.js";
+import { devToken, doorOf, entrance, roomsAddress, roomWords, shareLink, socketUrl } from "./entry.js";
 import { PreJoin } from "./prejoin.js";
 
 const SCREENS = ["prejoin", "call", "ended"];
@@ -29,6 +29,8 @@ const here = entrance(location.href);
 const wanted = { camera: "", microphone: "", width: here.width, height: here.height, processing: here.processing };
 /** @type {CallScreen | null} */
 let screen = null;
+/** Where who came by a control plane goes back to: a grant opens the room for a minute only. */
+let door = "";
 
 /** @param {string} name */
 function show(name) {
@@ -39,8 +41,12 @@ function show(name) {
 function showEnd({ title, text }) {
   element("ended-title", HTMLElement).textContent = title;
   element("ended-text", HTMLElement).textContent = text;
+  const back = element("back", HTMLAnchorElement);
+  back.hidden = door === "";
+  back.href = door || "#";
+  button("again").hidden = door !== "";
   show("ended");
-  button("again").focus();
+  (door ? back : button("again")).focus();
 }
 
 /**
@@ -50,13 +56,13 @@ function showEnd({ title, text }) {
  */
 function enter(room, name, devices) {
   show("call");
-  document.title = room ? `${room} · Stentor` : "Stentor";
+  document.title = room ? `${roomWords(room)} · Stentor` : "Stentor";
   const now = new CallScreen({
     url: socketUrl(location.href),
     grant: async () => here.token || devToken(room, name),
     name,
     wanted,
-    link: here.token ? "" : shareLink(location.href, room),
+    link: here.token ? door : shareLink(location.href, room),
     ended: showEnd,
   });
   screen = now;
@@ -125,5 +131,11 @@ Object.defineProperty(window, "stentor", {
   }),
 });
 
+if (here.token) {
+  void roomsAddress().then((rooms) => {
+    door = doorOf(rooms, here.room);
+    screen?.setLink(door);
+  });
+}
 if (here.join && (here.token || (here.room && here.name))) enter(here.room, here.name, openDevices(wanted));
 else ask();

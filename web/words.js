@@ -64,7 +64,7 @@ const CODES = /** @type {Record<string, Words>} */ ({
 const ENDS = /** @type {Record<string, Words>} */ ({
   left: { title: "You left the call", text: "You can come back at any time." },
   removed: { title: "You were removed from the call", text: "Somebody who moderates it asked for that." },
-  room_ended: { title: "The call is over", text: "It was ended for everyone." },
+  room_ended: { title: "The call is over", text: "It was ended for everyone, by its host or by whoever runs this server." },
   server_stopping: { title: "The server is stopping", text: "You will be connected again when it is back." },
 });
 

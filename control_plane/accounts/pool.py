@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -16,14 +17,17 @@ T = TypeVar("T")
 # With two cores and 0.15 s a hash the last one in the queue waits 2.5 s; more would only wait to give up.
 QUEUE_MAX = 32
 RETRY_AFTER_S = 3.0
+# Hashing takes what the others leave: whoever waits for a page waits for milliseconds, who signs in for a hash anyway.
+NICE = 19
 
 
 class HashingPool:
-    """Runs hashing on `threads` threads; at most `queue` more may wait. Argon2 lets go of the GIL."""
+    """Runs hashing on `threads` threads; at most `queue` more may wait. Argon2 lets go of the GIL, and the threads give
+    way to all others of the machine."""
 
     def __init__(self, threads: int | None = None, queue: int = QUEUE_MAX) -> None:
         self._threads = threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing", initializer=_give_way)
         self._places = threading.BoundedSemaphore(self._threads + queue)
         self._counting = threading.Lock()
         self._taken = 0
@@ -73,3 +77,9 @@ class HashingPool:
             self._taken += taken
             self.done += done
             self.refused += refused
+
+
+def _give_way() -> None:
+    """The calling thread alone: on Linux each has a niceness of its own, whatever POSIX says."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

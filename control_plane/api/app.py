@@ -12,6 +12,7 @@ from control_plane.accounts.pool import HashingPool
 from control_plane.accounts.profile import PublicEvents, no_events
 from control_plane.api import accounts, doors, probes, problems
 from control_plane.api.middleware import BodyLimit, Outermost
+from control_plane.api.readable import Readable
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
 from control_plane.storage.store import Store
@@ -66,5 +67,6 @@ def application(
         app.router.routes.extend(router.routes)
     doors.check(app)
     app.add_middleware(BodyLimit, refuse=problems.too_large)
+    app.add_middleware(Readable)
     app.add_middleware(Outermost, doors=door)
     return app

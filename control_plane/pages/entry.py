@@ -21,7 +21,7 @@ from control_plane.api.accounts.entry import (
     SignIn,
     SignUp,
     Token,
-    address_hash,
+    afterwards,
     device,
     form_of,
     with_cookie,
@@ -29,6 +29,7 @@ from control_plane.api.accounts.entry import (
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.accounts.members import Acceptance
 from control_plane.api.bodies import Fields
+from control_plane.api.caller import Caller
 from control_plane.api.doors import Here, form, need
 from control_plane.errors import ControlPlaneError
 from control_plane.legal import texts
@@ -39,6 +40,11 @@ from control_plane.pages.shell import Pages, see
 
 _SIGN_UP = ("email", "password", "business_name", "tax_number", "first_name", "last_name", "business", "adult")
 _TEXTS = ("terms", "privacy")
+
+
+def home(caller: Caller) -> str:
+    """The page that somebody comes to who signs in: his rooms, because that is what people come for."""
+    return "/rooms" if "events" in caller.rights else "/account"
 
 
 def router(pages: Pages) -> APIRouter:
@@ -108,15 +114,18 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: sign_up.resend(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "sent.html", purpose="verify", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/sign-up/sent")
+        return afterwards(
+            doors,
+            see("/sign-up/sent"),
+            lambda connection: sign_up.resend(connection, now(), doors.setup, body.email),
+        )
 
     @routes.get("/verify")
     @need("public")
     def verify_page(request: Request) -> Response:
-        return pages.show(request, "verify.html", script=True)
+        return pages.show(request, "verify.html", script="token.js")
 
     @routes.post("/verify")
     @need("public")
@@ -127,7 +136,7 @@ def router(pages: Pages) -> APIRouter:
             body = taken(Token, {"token": code(form(request).one("token"))})
             done = doors.write(lambda connection: sign_up.verify(connection, now(), doors.setup, body.token))
         except (Refused, ControlPlaneError) as wrong:
-            return pages.show(request, "verify.html", script=True, form=Form({}, errors_of(wrong, "token")))
+            return pages.show(request, "verify.html", script="token.js", form=Form({}, errors_of(wrong, "token")))
         return see("/sign-in?done=verified-reset" if done.password_needed else "/sign-in?done=verified")
 
     @routes.get("/sign-in")
@@ -135,7 +144,7 @@ def router(pages: Pages) -> APIRouter:
     def sign_in_page(request: Request, visit: Here, next: str = "") -> Response:
         onward = safe_next(next, "")
         if visit.session:
-            return see(onward or "/account")
+            return see(onward or home(visit.caller))
         return pages.show(request, "sign_in.html", onward=onward)
 
     @routes.post("/sign-in")
@@ -165,8 +174,14 @@ def router(pages: Pages) -> APIRouter:
         except (Refused, ControlPlaneError) as wrong:
             errors = errors_of(wrong, "email", "password")
             return pages.show(request, "sign_in.html", onward=onward, form=Form(typed(sent), errors))
-        row = await run_in_threadpool(doors.store.read, lambda connection: people.person(connection, signed_in.person))
-        response = with_cookie(doors, signed_in, see(onward or "/account"))
+        row, present = await run_in_threadpool(
+            doors.store.read,
+            lambda connection: (
+                people.person(connection, signed_in.person),
+                sessions.present(connection, now(), signed_in.secret),
+            ),
+        )
+        response = with_cookie(doors, signed_in, see(onward or home(present.caller)))
         if languages.COOKIE not in request.cookies:
             speak(pages, response, row.language)
         return response
@@ -193,10 +208,11 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: resets.ask(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "forgot.html", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/forgot/sent")
+        return afterwards(
+            doors, see("/forgot/sent"), lambda connection: resets.ask(connection, now(), doors.setup, body.email)
+        )
 
     @routes.get("/forgot/sent")
     @need("public")
@@ -206,7 +222,7 @@ def router(pages: Pages) -> APIRouter:
     @routes.get("/reset")
     @need("public")
     def reset_page(request: Request) -> Response:
-        return pages.show(request, "reset.html", script=True)
+        return pages.show(request, "reset.html", script="token.js")
 
     @routes.post("/reset")
     @need("public")
@@ -225,11 +241,11 @@ def router(pages: Pages) -> APIRouter:
             errors = errors_of(wrong, "token", "password")
             # The code goes back: it was right, and only the password has to be typed again.
             kept = {"code": sent.one("token")} if "token" not in errors else {}
-            return pages.show(request, "reset.html", script=True, form=Form(kept, errors))
+            return pages.show(request, "reset.html", script="token.js", form=Form(kept, errors))
         return see("/sign-in?done=password")
 
     def invitation_form(request: Request, shown: Form) -> Response:
-        return pages.show(request, "invitation.html", script=True, form=shown, texts=in_force(request))
+        return pages.show(request, "invitation.html", script="token.js", form=shown, texts=in_force(request))
 
     @routes.get("/invitation")
     @need("public")
@@ -254,7 +270,7 @@ def router(pages: Pages) -> APIRouter:
                 body.first_name,
                 body.last_name,
                 body.language,
-                address_hash(visit.address),
+                visit.caller.address_hash,
             )
             await run_in_threadpool(
                 doors.write,

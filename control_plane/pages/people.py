@@ -93,6 +93,7 @@ def router(pages: Pages) -> APIRouter:
         return pages.show(
             request,
             "keys.html",
+            script="copy.js",
             form=shown,
             rows=rows,
             secret=secret,

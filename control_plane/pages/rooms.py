@@ -62,7 +62,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
         sent = form(request)
         try:
             body = taken(EventWish, _wish(sent, zone_of(pages, visit)))
-            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats)
+            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats, body.listed)
             made = doors.write(lambda connection: events.create(connection, now(), setup, visit.caller, plan))
         except (Refused, ControlPlaneError) as wrong:
             return plan_form(request, visit, Form(typed(sent), errors_of(wrong, *_FIELDS)))
@@ -89,6 +89,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             spoken=spoken,
             zone=zone,
             address=f"{setup.base_url}/join/{found.number}",
+            script="copy.js",
             form_to=setup.media.page,
         )
 
@@ -156,7 +157,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             row = people.person(connection, visit.caller.person)
             name = f"{row.first_name} {row.last_name}".strip() or row.email.partition("@")[0]
             number = events.get(connection, setup, visit.caller, event).number
-            found = joining.find(connection, setup, visit.caller, number, "")
+            found = joining.find(connection, now(), setup, visit.caller, number, "")
             shown = joining.display_name(name[: joining.NAME_CHARACTERS_MAX])
             return joining.admit(connection, now(), setup, visit.caller, found, shown)
 
@@ -180,7 +181,13 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
 
     def join_form(request: Request, number: str, shown: Form) -> Response:
         return pages.show(
-            request, "join.html", script=True, form_to=setup.media.page, form=shown, number=spoken(number), bare=number
+            request,
+            "join.html",
+            script="token.js",
+            form_to=setup.media.page,
+            form=shown,
+            number=spoken(number),
+            bare=number,
         )
 
     @routes.get("/join/{number}")
@@ -215,6 +222,7 @@ def _wish(sent: Fields, zone: str) -> dict[str, Any]:
     """The fields of the form as the API's own body has them. Raises Refused."""
     values: dict[str, Any] = {name: sent.one(name).strip() for name in ("title", "kind", "access")}
     values["seats"] = sent.one("seats").strip() or None
+    values["listed"] = sent.one("listed") == "yes"
     values["starts_at"] = local_instant(sent.one("starts_at"), zone)
     if not values["title"]:
         raise Refused({"title": "field_missing"})

@@ -172,6 +172,9 @@ _CSRF = ProblemWords(
     N_("This form is out of date"),
     N_("You signed in or out since it was opened, or it came from elsewhere. Open the page anew and send it again."),
 )
+_SUSPENDED = ProblemWords(
+    N_("Your account is suspended"), N_("This is closed as long as it is. The page of your account says why.")
+)
 _OTHERWISE = ProblemWords(N_("This cannot be done"), GENERAL)
 
 
@@ -190,8 +193,11 @@ def done(code: str) -> str:
     return DONE.get(code, "")
 
 
-def problem(status: int, code: str) -> ProblemWords:
-    """What is said about a problem that takes the place of a page."""
+def problem(status: int, code: str, *, owner: bool = False) -> ProblemWords:
+    """What is said about a problem that takes the place of a page. An `owner` has every right but while the account is
+    suspended."""
     if code in ("csrf", "cross_site"):
         return _CSRF
+    if owner and code == "right_missing":
+        return _SUSPENDED
     return _PROBLEMS.get(status, _OTHERWISE)

@@ -183,8 +183,8 @@ def _park(connection: sa.Connection, now: datetime.datetime, poison: Job, error:
         .values(state="parked", error=error, attempts=poison.attempts)
     )
     # Said before the commit: told twice is better than not at all.
-    which = {"id": poison.id, "kind": poison.kind, "account": poison.account or ""}
-    log.error("job parked", extra=logs.fields(**which, fault=error))
+    which = logs.fields(id=poison.id, kind=poison.kind, account=poison.account or "", fault=error)
+    log.error("job parked", extra=which)
     words: dict[str, JSON] = {"job": poison.kind, "error": error}
     tasks.raise_task(connection, now, kind=PARKED, ref=poison.key, account=poison.account, payload=words)
     audit.record(connection, now, actor=ACTOR, account=poison.account, code=PARKED, ids={"job": poison.key})

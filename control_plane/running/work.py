@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from control_plane.errors import Unavailable
-from control_plane.running import jobs, outbox, webhooks
+from control_plane.running import jobs, outbox, tables, webhooks
 from control_plane.running.faults import told
 from control_plane.storage.store import Store
 from sfu import logs
@@ -34,11 +34,12 @@ def untold(lane: str, kind: str, result: str) -> None:
 @dataclass(frozen=True)
 class Lane:
     """Steps of one kind. `step(now)` takes one and tells whether there was one; `next_at` says when the next may be
-    taken."""
+    taken, and changes only with rows of `tables`."""
 
     name: str
     step: Step
     next_at: NextAt
+    tables: tuple[sa.Table, ...]
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ class Work:
 
     def lanes(self) -> list[Lane]:
         """Each can be worked on beside the others; jobs come first."""
-        lanes = [Lane("jobs", self.job, jobs.next_at)]
+        lanes = [Lane("jobs", self.job, jobs.next_at, (tables.job,))]
         for kind in self.deliverers:
             lanes.append(self._letters(kind))
         if self.hooks is not None:
-            lanes.append(Lane("webhooks", self.hook, webhooks.next_at))
+            written = (tables.webhook, tables.event_counter)
+            lanes.append(Lane("webhooks", self.hook, webhooks.next_at, written))
         return lanes
 
     def job(self, now: datetime.datetime) -> bool:
@@ -137,7 +139,12 @@ class Work:
         self.tried("jobs", taken.kind, "failed")
 
     def _letters(self, kind: str) -> Lane:
-        return Lane(kind, lambda now: self.letter(kind, now), lambda connection: outbox.next_at(connection, kind))
+        return Lane(
+            kind,
+            lambda now: self.letter(kind, now),
+            lambda connection: outbox.next_at(connection, kind),
+            (tables.outbox,),
+        )
 
     def _waits(self, next_at: NextAt, now: datetime.datetime) -> bool:
         """A look that takes no lock: most looks find nothing."""

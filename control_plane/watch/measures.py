@@ -37,7 +37,7 @@ TRANSACTION_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 GRANTED = SIGNED_IN = "ok"
 DATABASE_ERRORS = ("integrity", "serialization", "operational", "other")
 # Else each counter would have a second series that tells when it began: the process's start tells that.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Hashing(Protocol):

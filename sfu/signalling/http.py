@@ -255,9 +255,10 @@ def _json(content: dict[str, str], status: int) -> Response:
 
 
 def application(
-    config: Config, backend: Backend, *, dev_token: DevToken | None = None, page: Path | None = None
+    config: Config, backend: Backend, *, dev_token: DevToken | None = None, page: Path | None = None, rooms: str = ""
 ) -> ASGIApp:
-    """The ASGI application. `page` is the directory of the page's files, None = not served."""
+    """The ASGI application. `page` is the directory of the page's files, None = not served. `rooms`: how people reach
+    the pages of the control plane, to which the page leads back; "" = there is none."""
     endpoints = _Endpoints(config, backend, dev_token)
     routes: list[BaseRoute] = [
         Route("/healthz", endpoints.healthz),
@@ -270,7 +271,8 @@ def application(
     if dev_token is not None:
         routes.append(Route("/dev/token", endpoints.token, methods=["POST"]))
     if page is not None:
-        routes.append(Mount("/", _Page(directory=page, html=True)))
+        told = _json({"rooms": rooms}, 200)
+        routes += [Route("/page.json", told, methods=["GET"]), Mount("/", _Page(directory=page, html=True))]
     rest = Starlette(routes=routes)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,11 +8,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
-from sfu.config import ConfigError, build
-from tests.control_plane.test_whole import PASSWORD, Visitor, answers, planes, serving
+from sfu.config_sources import ConfigError, build
+from tests.control_plane.people import PASSWORD
+from tests.control_plane.test_whole import Visitor
+from tests.control_plane.whole import answers, planes, serving
 from tests.servers import Server, eventually
 
 # Words that stand nowhere but in what these people typed.
@@ -104,7 +106,7 @@ def form(accepted: dict[str, str], email: str) -> dict[str, Any]:
 @pytest.mark.slow
 async def test_in_test_mode_a_sign_up_lapses_after_fourteen_days_that_pass_in_a_moment(tmp_path: Path) -> None:
     server, origin, log = told(tmp_path, "--control-test-mode", "true")
-    async with server, httpx.AsyncClient(base_url=origin, trust_env=False, timeout=60) as operator:
+    async with server, httpx2.AsyncClient(base_url=origin, trust_env=False, timeout=60) as operator:
         await answers(origin)
         assert (await log.has("test mode: the clock stands"))["now"]
         began = datetime.datetime.fromisoformat((await operator.get("/test/clock")).json()["now"])

@@ -57,7 +57,7 @@ def lab(store: Store, folder: Path) -> Iterator[Lab]:
         return app
 
     with world(store, make) as made:
-        here = Lab(made.store, made.clock, made.app, made.base_url)
+        here = Lab(made.store, made.clock, made.app, made.portal)
         here.runner.start()
         try:
             yield here

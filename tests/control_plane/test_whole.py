@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
 from benchmarks.client import LightClient, Publish
-from tests.servers import ROOT, Server, eventually, free_port
-
-PASSWORD = "a long enough pass phrase"
-# Issue: a suspension ends a running room within seconds.
-ENDED_WITHIN_S = 5.0
+from tests.control_plane.people import PASSWORD
+from tests.control_plane.whole import ENDED_WITHIN_S, answers, appoint, planes, serving
+from tests.servers import eventually
 
 
 class Visitor:
@@ -28,10 +21,10 @@ class Visitor:
 
     def __init__(self, origin: str, email: str) -> None:
         self.email = email
-        self.http = httpx.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
+        self.http = httpx2.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
         self.csrf = ""
 
-    async def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+    async def ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         return await self.http.request(method, f"/api/v1{path}", json=body, headers={"X-CSRF-Token": self.csrf})
 
     async def sign_up(self) -> None:
@@ -66,32 +59,6 @@ class Visitor:
         return told
 
 
-def serving(folder: Path) -> tuple[Server, str]:
-    port = free_port(socket.SOCK_STREAM)
-    arguments = ("--control-enabled", "true", "--control-port", str(port), "--control-folder", str(folder))
-    return Server(*arguments), f"http://localhost:{port}"
-
-
-def planes(server: Server) -> list[psutil.Process]:
-    """The control plane's processes that run."""
-    found = []
-    for one in psutil.Process(server.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one too
-            found += [one] if "control_plane" in one.cmdline() else []
-    return found
-
-
-async def answers(origin: str) -> None:
-    async def look() -> bool:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as http:
-                return (await http.get(f"{origin}/api/v1/openapi.json")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    await eventually(look, within_s=30, what="the control plane answers")
-
-
 @pytest.mark.slow
 async def test_from_sign_up_to_a_call_that_a_suspension_ends_for_everybody(tmp_path: Path) -> None:
     server, origin = serving(tmp_path)
@@ -114,8 +81,7 @@ async def test_from_sign_up_to_a_call_that_a_suspension_ends_for_everybody(tmp_p
         await eventually(pictures, within_s=20, what="the guest sees the host")
 
         await desk.sign_up()
-        command = [sys.executable, "-m", "sfu", "appoint", "--email", desk.email, "--control-folder", str(tmp_path)]
-        await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        await appoint(desk.email, tmp_path)
         account = (await ada.ask("GET", "/me")).json()["account"]
         began = time.monotonic()
         answer = await desk.ask("POST", f"/staff/accounts/{account}/suspend", {"reason": "abuse", "ticket": "T-1"})

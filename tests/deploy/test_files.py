@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sfu.config import build, fields, parse_toml
+from sfu.config import fields
+from sfu.config_sources import build, parse_toml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.control_plane.test_whole import Visitor, answers, planes, serving
+from tests.control_plane.test_whole import Visitor
+from tests.control_plane.whole import answers, planes, serving
 from tests.deploy.test_monitoring import dashboard, selectors
 from tests.prometheus import Prometheus, prometheus
 from tests.servers import eventually

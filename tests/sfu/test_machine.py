@@ -12,7 +12,7 @@ import pytest
 
 from sfu import machine
 from sfu.cli import main
-from sfu.config import build
+from sfu.config_sources import build
 from tests.servers import Server, eventually, free_port
 
 

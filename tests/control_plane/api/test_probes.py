@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
@@ -177,7 +177,7 @@ def broken(doors: Doors) -> APIRouter:
 
 def test_faults_of_ours_are_5xx_with_their_code(store: Store) -> None:
     with world(store, functools.partial(application, areas=[broken])) as here:
-        answers: list[httpx.Response] = [here.stranger().call("GET", path) for path in ("/broken", "/odd")]
+        answers: list[httpx2.Response] = [here.stranger().call("GET", path) for path in ("/broken", "/odd")]
         assert [answer.json()["code"] for answer in answers] == ["internal", "ledger_unbalanced"]
         assert all(answer.headers["x-request-id"] == answer.json()["request_id"] for answer in answers)
         seen = figures(here)

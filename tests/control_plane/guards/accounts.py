@@ -36,6 +36,7 @@ GUARDS = (
     Guard("ACC-14.3", _HERE + "identities.py", "if not has_password and len(links) == 1:", "if False:"),
     Guard("ACC-20.1", _HERE + "profile.py", "not row.profile_public or ", ""),
     Guard("ACC-20.3", _HERE + "profile.py", 'else bool(found["visible"])', "else True"),
+    Guard("ACC-20.4", "control_plane/rooms/events.py", 'room_events.c.listed, room_events.c.access == "open", ', ""),
     Guard(
         "ACC-21.3", _HERE + "account.py", 'status="open", reason=""), ("restore",)', 'status="suspended"), ("restore",)'
     ),

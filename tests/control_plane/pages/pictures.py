@@ -1,10 +1,11 @@
-"""Pictures of every page, for looking at them: `python -m tests.control_plane.pages.pictures FOLDER [name ...]`.
+"""Pictures of every page and mail, to be looked at: `python -m tests.control_plane.pages.pictures FOLDER [name ...]`.
 
 In Debian's Chromium, light, dark, and on a telephone 320 pixels wide; a page that scrolls sideways there is told of."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 import tempfile
@@ -89,8 +90,21 @@ def main(folder: Path, names: list[str]) -> None:
                         print(f"{name} at {width}: {wide} wide")
                     page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
                     page.close()
+            if not names:
+                mails(browser, made, folder)
             browser.close()
         store.close()
+
+
+def mails(browser: Browser, made: Site, folder: Path) -> None:
+    """What came to the development mailbox, as a mail program shows it."""
+    for width in (700, 320):
+        page = browser.new_page(viewport={"width": width, "height": 600})
+        for mail in made.app.state.mailbox.newest():
+            page.set_content(mail.html)
+            name = re.sub(r"[^a-z]+", "-", mail.subject.lower()).strip("-")
+            page.screenshot(path=folder / f"mail-{name}-{width}.png", full_page=True)
+        page.close()
 
 
 if __name__ == "__main__":

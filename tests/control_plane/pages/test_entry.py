@@ -35,14 +35,16 @@ def bare(page: Page) -> str:
     return re.sub(r'name="once" value="[^"]*"', "", page.response.text)
 
 
-def test_a_customer_signs_up_confirms_signs_in_and_sees_his_account(here: Site) -> None:
+def test_a_customer_signs_up_confirms_signs_in_and_comes_to_his_rooms(here: Site) -> None:
     jane = here.visitor("jane@example.com")
     sent = jane.signs_up()
     assert (sent.status, sent.heading) == (200, "Look into your mail")
     signed_in = jane.sends("/verify", "/verify", token=jane.mailed("verification"))
     assert signed_in.heading == "Sign in" and "Your address is confirmed" in signed_in.done
-    account = jane.signs_in()
-    assert (account.response.url.path, account.heading) == ("/account", "Jane's Lessons")
+    rooms = jane.signs_in()
+    assert (rooms.response.url.path, rooms.heading) == ("/rooms", "Rooms")
+    assert jane.get("/").tree.text.count("Your rooms") == 1 and "Sign in" not in jane.get("/").tree.text
+    assert jane.get("/account").heading == "Jane's Lessons"
     bye = jane.sends("/account", "/sign-out")
     assert bye.done == "You are signed out."
     assert jane.get("/account").response.url.path == "/sign-in"

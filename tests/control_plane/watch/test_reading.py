@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import threading
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 from control_plane.clock import TestClock
+from control_plane.running import backlog
 from control_plane.running.backlog import Backlog
 from control_plane.storage.store import Store
 from control_plane.watch import reading
@@ -26,7 +28,7 @@ async def test_a_database_that_hangs_costs_its_own_figures_and_one_thread(
 ) -> None:
     let_go, looks = threading.Event(), []
 
-    whole = reading.backlog.read
+    whole = backlog.read
 
     def hang(connection: sa.Connection, now: datetime.datetime) -> Backlog:
         looks.append(now)
@@ -36,7 +38,7 @@ async def test_a_database_that_hangs_costs_its_own_figures_and_one_thread(
     made = Reading(store, TestClock(START), within_s=0.05)
     assert await made.look() and "jobs" in names(made)
     with monkeypatch.context() as patch:
-        patch.setattr(reading.backlog, "read", hang)
+        patch.setattr(backlog, "read", hang)
         for _ in range(5):
             assert not await made.look()
         assert names(made) == {"database_up", "database_look_seconds"}
@@ -52,7 +54,12 @@ async def test_however_many_ask_whether_it_is_ready_the_database_is_asked_once(
 ) -> None:
     asked = []
     whole = Store.read
-    monkeypatch.setattr(Store, "read", lambda self, question: asked.append(1) or whole(self, question))
+
+    def counted(self: Store, question: Callable[[sa.Connection], object]) -> object:
+        asked.append(1)
+        return whole(self, question)
+
+    monkeypatch.setattr(Store, "read", counted)
     monkeypatch.setattr(reading, "READY_FOR_S", 3600.0)
     made = Reading(store, TestClock(START))
     assert all([await made.ready() for _ in range(50)])
