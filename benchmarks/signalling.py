@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 ANSWER_WITHIN_S = 20.0
 
@@ -39,7 +40,7 @@ class Signalling:
         raises."""
         wishes: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
         socket = await connect(
-            url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None, **wishes
+            url, subprotocols=[Subprotocol("stentor.v1")], proxy=None, max_size=1 << 20, compression=None, **wishes
         )
         return cls(socket, told)
 

@@ -39,7 +39,8 @@ async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds:
     # The first answers pay for what is made once: statements, templates, threads.
     await load.walk(asks, pause_s=0.0, for_s=2.0, beside=[people[0].sign_in()])
     found: list[tuple[list[Answered], list[Answered], list[Answered]]] = []
-    lasts_s, hashes_s = [], []
+    lasts_s: list[float] = []
+    hashes_s: list[float] = []
     for turn in range(rounds):
         crowd = people[SIGN_IN_AT_ONCE * (turn % sets) :][:SIGN_IN_AT_ONCE]
         hashes_s += [await load.one_hash_s() for _ in range(2)]

@@ -47,7 +47,8 @@ def test_p95_is_the_nearest_rank_of_what_was_measured() -> None:
 )
 def test_an_endpoint_is_held_against_itself_idle(idle_ms: float, busy_ms: float, verdict: str) -> None:
     figure = signing_in(answers(idle_ms), answers(busy_ms))[0]
-    assert (figure.verdict, figure.value) == (verdict, pytest.approx(busy_ms / idle_ms))
+    assert figure.verdict == verdict
+    assert figure.value == pytest.approx(busy_ms / idle_ms)
 
 
 def test_every_endpoint_has_a_figure_of_its_own_and_one_slow_one_is_not_averaged_away() -> None:
@@ -84,7 +85,8 @@ def test_who_could_not_sign_in_is_an_error_too() -> None:
 def test_the_last_is_held_against_as_many_hashes_on_all_cores(last_s: float, verdict: str) -> None:
     # 20 hashes of 0.1 s on two cores are a second.
     figure = signing_in(answers(1.0), answers(1.0), lasts_s=[last_s, last_s, last_s])[1]
-    assert (figure.value, figure.verdict) == (pytest.approx(last_s), verdict)
+    assert figure.verdict == verdict
+    assert figure.value == pytest.approx(last_s)
 
 
 def test_the_worst_round_stands_beside_the_median() -> None:
@@ -95,7 +97,7 @@ def test_the_worst_round_stands_beside_the_median() -> None:
 
 def test_a_grant_has_an_aim_on_sqlite_and_none_elsewhere() -> None:
     empty, full, errors = judge.grants(answers(19.0), answers(21.0), 40, aim_ms=20.0)
-    assert (empty.verdict, full.verdict, errors.verdict) == ("aim", "missed", "aim")
+    assert (empty.verdict, full.verdict, errors.verdict) == ("aim", "over", "aim")
     empty, full, _ = judge.grants(answers(19.0), answers(21.0), 40, aim_ms=None)
     assert (empty.verdict, full.verdict) == ("told", "told")
     empty, *_ = judge.grants(answers(1.0, 19), answers(1.0), 40, aim_ms=20.0)
