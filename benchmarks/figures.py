@@ -132,7 +132,14 @@ def moved_too_much(series: Series) -> str:
     )
 
 
-_WORDS = {"aim": "aim reached", "gate": "gate held", "missed": "GATE MISSED", "refused": "REFUSED", "told": "", "over": "aim missed"}
+_WORDS = {
+    "aim": "aim reached",
+    "gate": "gate held",
+    "missed": "GATE MISSED",
+    "over": "aim missed",
+    "refused": "REFUSED",
+    "told": "",
+}
 
 
 def table(figures: Sequence[Figure]) -> str:
