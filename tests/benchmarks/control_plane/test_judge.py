@@ -97,7 +97,7 @@ def test_the_worst_round_stands_beside_the_median() -> None:
 
 def test_a_grant_has_an_aim_on_sqlite_and_none_elsewhere() -> None:
     empty, full, errors = judge.grants(answers(19.0), answers(21.0), 40, aim_ms=20.0)
-    assert (empty.verdict, full.verdict, errors.verdict) == ("aim", "missed", "aim")
+    assert (empty.verdict, full.verdict, errors.verdict) == ("aim", "over", "aim")
     empty, full, _ = judge.grants(answers(19.0), answers(21.0), 40, aim_ms=None)
     assert (empty.verdict, full.verdict) == ("told", "told")
     empty, *_ = judge.grants(answers(1.0, 19), answers(1.0), 40, aim_ms=20.0)
