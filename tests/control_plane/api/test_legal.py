@@ -97,7 +97,7 @@ def test_the_text_of_a_past_date_is_shown(site: httpx2.Client, store: Store) -> 
 def test_no_text_of_the_future_is_promised(site: httpx2.Client, store: Store) -> None:
     publish(store, NOW, edition("terms", "2026-12-01"))
     assert site.get("/legal/terms?on=2026-12-24").headers["location"] == TERMS
-    assert "in force from December 1, 2026" in site.get("/legal").text
+    assert "in force from 1 December 2026" in site.get("/legal").text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

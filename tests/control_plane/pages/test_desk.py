@@ -32,7 +32,7 @@ def test_search_takes_wildcards_for_letters(there: Town) -> None:
         assert found(there, query) == [], query
 
 
-@pytest.mark.parametrize("query", ["a", "x" * 101, "a\x00b", "a\nb"])
+@pytest.mark.parametrize("query", ["a", "x" * 101, "a\nb"])
 def test_a_search_for_too_little_or_for_no_letters_is_told(there: Town, query: str) -> None:
     desk = there.people["desk"]
     page = desk.client.get("/desk", params={"q": query}, headers=desk.headers)

@@ -101,7 +101,7 @@ def test_a_form_that_is_sent_twice_begins_one_account_whose_password_holds(here:
     assert [jane.post("/sign-up", fields).heading for _ in range(2)] == ["Look into your mail"] * 2
     assert count_of_accounts(here) == 1 and len(seen.mails(here.store, jane.email)) == 1
     jane.sends("/verify", "/verify", token=jane.mailed("verification"))
-    assert jane.signs_in().response.url.path == "/account"
+    assert jane.signs_in().response.url.path == "/rooms"
 
 
 def test_texts_that_changed_meanwhile_are_shown_before_they_are_accepted(here: Site) -> None:
@@ -168,9 +168,9 @@ def test_where_to_go_on_is_checked_when_shown_and_when_taken(here: Site) -> None
         assert shown.form("/sign-in")["next"] == ""
         fields = {"email": jane.email, "password": PASSWORD, "next": wished}
         answer = jane.post("/sign-in", fields, follow=False)
-        assert answer.response.headers["location"] == "/account"
+        assert answer.response.headers["location"] == "/rooms"
         signed_in = jane.client.get("/sign-in", params={"next": wished}, headers=jane.headers, follow_redirects=False)
-        assert signed_in.headers["location"] == "/account"
+        assert signed_in.headers["location"] == "/rooms"
         jane.sends("/account", "/sign-out")
 
 
@@ -193,7 +193,7 @@ def test_a_forgotten_password_is_set_anew_and_ends_every_session(here: Site) -> 
     done = jane.sends("/reset", "/reset", token=token, password=LONG_PASSWORD)
     assert done.done == "Your new password is set. Sign in with it."
     assert there.get("/account").heading == "Sign in"
-    assert jane.signs_in().errors and jane.signs_in(password=LONG_PASSWORD).heading == "Jane's Lessons"
+    assert jane.signs_in().errors and jane.signs_in(password=LONG_PASSWORD).heading == "Rooms"
     used = jane.visitor_again().sends("/reset", "/reset", token=token, password=LONG_PASSWORD)
     assert "used before" in used.errors["token"]
 
