@@ -15,7 +15,7 @@ FAIL_S := 2700
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long asan mutants postgresql mutation rule-coverage broken-guards accept-meeting accept-accounts bench docs clean setup setup-test python
+.PHONY: help run test check test-all long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,15 +38,25 @@ check:
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "tsc" && tsc -p web/jsconfig.json
 	@echo "node --test" && node --test web/tests >$(BUILD)/node-test.txt 2>&1 || { cat $(BUILD)/node-test.txt; exit 1; }
-	@echo "pytest" && $(BIN)/pytest -q --durations=10
+	@echo "pytest, two processes" && $(BIN)/pytest -q -n 2 --dist loadfile -m "not alone and not long" --durations=10
+	@echo "pytest, what needs the machine alone" && $(BIN)/pytest -q -m "alone and not long" --durations=10
 
-test-all: test long asan mutants postgresql mutation rule-coverage broken-guards ## make test, long time-outs, AddressSanitizer, ten million mutants, PostgreSQL, planted faults, rules and their guards (before an issue is resolved)
+test-all: test long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards ## make test, long time-outs, all examples, AddressSanitizer, ten million mutants, PostgreSQL, a clock ten years on, planted faults, rules and their guards (before an issue is resolved)
 
 postgresql: setup-test
 	@echo "the control plane's tests on PostgreSQL" && STENTOR_TEST_POSTGRESQL=1 $(BIN)/pytest -q tests/control_plane
 
+# Left out: those whose media server is a process of its own, with the machine's clock.
+far-clock: setup-test
+	@echo "the control plane's tests ten years from now" && STENTOR_TEST_YEARS_AWAY=10 $(BIN)/pytest -q \
+		-m "not long and not timed" tests/control_plane --ignore=tests/control_plane/test_whole.py \
+		--ignore=tests/control_plane/rooms/test_running.py --ignore=tests/control_plane/rooms/test_large.py
+
 long: setup-test
 	@echo "tests marked long" && $(BIN)/pytest -q -m long
+
+thorough: setup-test
+	@echo "tests with examples of Hypothesis, all of them" && $(BIN)/pytest -q -n 2 --dist loadfile -m "hypothesis and not alone and not long" --hypothesis-profile thorough
 
 # About six minutes, so the dump of a test that hangs must wait; `make test` sends two hundred thousand.
 mutants: setup-test
@@ -63,7 +73,7 @@ asan: setup-test
 		>$(BUILD)/asan.log 2>&1 || { tail -40 $(BUILD)/asan.log; exit 1; }
 	@echo "tests marked asan"
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 PYTHONMALLOC=malloc \
-		$(BIN)/pytest -q -m asan -o pythonpath="$(BUILD)/asan/lib ."
+		$(BIN)/pytest -q -m asan --hypothesis-profile thorough -o pythonpath="$(BUILD)/asan/lib ."
 
 rule-coverage: setup-test ## write docs/rule-coverage.md: which edge cases of tests/rules.json are proved, and by which test
 	@exec $(BIN)/python -m tests.control_plane.rule_coverage $(ARGS)

@@ -9,23 +9,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
-import json
-import platform
-import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
-from benchmarks import held, rig, whole_server
+from benchmarks import held, kept, rig, whole_server
 from benchmarks.fanout import Fanout
-from benchmarks.figures import Figure, Series, collect, of_series, table
+from benchmarks.figures import Figure, Series, collect, of_series
 from benchmarks.rig import Kind, RawSender, Rig
 
-RESULTS = Path(__file__).with_name("results")
 ROWS = ("1", "3", "4", "5", "13", "14", "16")
 EXAMPLES = """\
 examples:
@@ -98,49 +90,6 @@ def measured(kind: Kind, rows: Sequence[str], progress: Progress) -> list[Figure
     return sorted(found, key=lambda figure: int(figure.row))
 
 
-def machine() -> dict[str, Any]:
-    """What the figures hang on, without a name or a path of the machine."""
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
-    return {
-        "cpu": cpu,
-        "cores": len(_lines("/proc/cpuinfo", "processor")),
-        "kernel": platform.release().split("-")[0],
-        "python": platform.python_version(),
-        "openssl": _openssl(),
-        "commit": _commit(),
-    }
-
-
-def _lines(path: str, beginning: str = "") -> list[str]:
-    try:
-        return [line for line in Path(path).read_text().splitlines() if line.startswith(beginning)]
-    except OSError:
-        return []
-
-
-def _openssl() -> str:
-    """Of the kernel: what a worker's probe says."""
-    command = [sys.executable, "-m", "sfu.probe", "--port", "0", "--address", "127.0.0.1"]
-    probe = subprocess.run(command, capture_output=True, text=True, check=False, cwd=rig.ROOT)
-    try:
-        return str(json.loads(probe.stdout)["openssl"])
-    except (ValueError, KeyError):
-        return ssl.OPENSSL_VERSION
-
-
-def _commit() -> str:
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=rig.ROOT
-    )
-    return told.stdout.strip() or "unknown"
-
-
-def page(figures: Sequence[Figure], about: dict[str, Any], kind: Kind, day: str) -> str:
-    """The result as Markdown."""
-    told = ", ".join(f"{name} {value}" for name, value in about.items())
-    return f"{day}, rig `{kind}`; {told}\n\n{table(figures)}\n"
-
-
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -175,19 +124,8 @@ def main(words: Sequence[str]) -> int:
         print(f"[{time.monotonic() - begin:4.0f} s] {what}", file=sys.stderr, flush=True)
 
     figures = measured(kind, asked.rows.split(","), progress)
-    now = datetime.datetime.now(datetime.UTC)
-    about = machine()
-    text = page(figures, about, kind, f"{now:%Y-%m-%d}")
-    print(text)
-    if not asked.no_files:
-        RESULTS.mkdir(exist_ok=True)
-        name = RESULTS / f"{now:%Y-%m-%d-%H%M%S}"
-        name.with_suffix(".md").write_text(text)
-        told = {"day": f"{now:%Y-%m-%d}", "rig": kind, "machine": about, "figures": [one.told() for one in figures]}
-        name.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
-    refused, missed = (sum(one.verdict == verdict for one in figures) for verdict in ("refused", "missed"))
-    print(f"{len(figures)} figures: {missed} gates missed, {refused} refused")
-    return 1 if missed or refused else 0
+    print(kept.write(figures, f"rig `{kind}`", keep=not asked.no_files))
+    return kept.verdicts(figures)
 
 
 if __name__ == "__main__":

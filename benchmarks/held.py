@@ -23,6 +23,7 @@ from itertools import pairwise
 
 from benchmarks.fanout import Fanout
 from benchmarks.figures import Figure, Sample, Series, moved_too_much, number
+from benchmarks.rig import datagram_socket
 
 VIEWERS = 40
 RATE_PER_S = 100
@@ -80,11 +81,9 @@ def far_end() -> None:
     os.nice(19)  # what is loaded is measured, not who loads it: the stamps are the system's
     sinks = []
     for _ in range(VIEWERS):
-        sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sink = datagram_socket()
         sink.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        sink.bind(("127.0.0.1", 0))
-        sink.setblocking(False)
         sinks.append(sink)
     publisher = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     publisher.bind(("127.0.0.1", 0))
@@ -153,10 +152,7 @@ class Far:
         return str(host), int(port)
 
     def server_socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("127.0.0.1", 0))
-        made.setblocking(False)
-        return made
+        return datagram_socket()
 
     def begin(self, to: tuple[str, int], packets: list[bytes], first: int) -> None:
         self._tell(json.dumps({"to": to, "packets": [packet.hex() for packet in packets], "first": first}))

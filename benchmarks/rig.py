@@ -55,6 +55,14 @@ def enter(module: str, arguments: Sequence[str]) -> int:
     return subprocess.run(["unshare", "--net", "sh", "-c", script, "sh", *command], cwd=ROOT, check=False).returncode
 
 
+def datagram_socket(host: str = "127.0.0.1") -> socket.socket:
+    """A UDP socket on this address, by a port that the system chooses, whose calls never wait."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((host, 0))
+    made.setblocking(False)
+    return made
+
+
 @dataclass
 class Rig:
     """`address(i)` is where viewer i is; packets to it are lost on purpose."""
@@ -85,10 +93,7 @@ class Rig:
 
     def server_socket(self) -> socket.socket:
         """A socket that can send to every address, and be sent to over loopback."""
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("0.0.0.0" if self.kind == "ifb" else "127.0.0.1", 0))
-        made.setblocking(False)
-        return made
+        return datagram_socket("0.0.0.0" if self.kind == "ifb" else "127.0.0.1")
 
 
 class RawSender:

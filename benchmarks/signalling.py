@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 ANSWER_WITHIN_S = 20.0
 
@@ -34,9 +35,13 @@ class Signalling:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, url: str, told: Callable[[dict[str, Any]], None]) -> Self:
-        """Raises OSError or what websockets raises."""
-        socket = await connect(url, subprotocols=["stentor.v1"], proxy=None, max_size=1 << 20, compression=None)  # type: ignore[list-item]
+    async def open(cls, url: str, told: Callable[[dict[str, Any]], None], *, source: str = "") -> Self:
+        """`source`: the address that it comes from, if not the system's choice. Raises OSError or what websockets
+        raises."""
+        wishes: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
+        socket = await connect(
+            url, subprotocols=[Subprotocol("stentor.v1")], proxy=None, max_size=1 << 20, compression=None, **wishes
+        )
         return cls(socket, told)
 
     async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:

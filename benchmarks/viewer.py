@@ -60,9 +60,12 @@ class Viewer:
         self._video_mid = ""
 
     @classmethod
-    async def join(cls, url: str, token: str, chance: random.Random, *, audio_slots: int = 3) -> Viewer:
-        """Joined, answered and connected, with one video slot. Raises Refused, NotConnected or TimeoutError."""
-        viewer = cls(await Signalling.open(url, lambda message: None), chance)
+    async def join(
+        cls, url: str, token: str, chance: random.Random, *, audio_slots: int = 3, source: str = ""
+    ) -> Viewer:
+        """Joined, answered and connected, with one video slot. `source`: as for Signalling. Raises Refused,
+        NotConnected or TimeoutError."""
+        viewer = cls(await Signalling.open(url, lambda message: None, source=source), chance)
         try:
             await viewer._signalling.ask("join", token=token)
             await viewer._connect(audio_slots)

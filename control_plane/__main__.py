@@ -1,7 +1,9 @@
-"""[I/O] `python -m control_plane [appoint]`, started by `stentor serve` and `stentor appoint`."""
+"""[I/O] `python -m control_plane [appoint | probe]`, for `stentor serve`, `appoint` and `doctor`."""
 
 import sys
 
-from control_plane import appoint, serve
+from control_plane import appoint, probe, serve
 
-sys.exit(appoint.main() if sys.argv[1:] == ["appoint"] else serve.main())
+_COMMANDS = {"appoint": appoint.main, "probe": probe.main}
+
+sys.exit(_COMMANDS.get("".join(sys.argv[1:]), serve.main)())

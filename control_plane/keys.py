@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KEY_BYTES = 32
+FILE = "control-plane-keys.json"
 
 
 class KeysUnusable(Exception):
@@ -26,7 +27,7 @@ class Keys:
 
 def keep(folder: Path) -> Keys:
     """Those of the folder, made where there are none. Raises KeysUnusable, OSError."""
-    path = folder / "control-plane-keys.json"
+    path = folder / FILE
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = {name: secrets.token_hex(KEY_BYTES) for name in ("fingerprint", "webhook")}
@@ -42,6 +43,12 @@ def keep(folder: Path) -> Keys:
             pass  # the other start was first; its keys hold
         finally:
             fresh.unlink()
+    return read(folder)
+
+
+def read(folder: Path) -> Keys:
+    """Those of the folder. Raises KeysUnusable, and OSError: FileNotFoundError where none were made yet."""
+    path = folder / FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return Keys(bytes.fromhex(told["fingerprint"]), bytes.fromhex(told["webhook"]))

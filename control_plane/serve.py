@@ -8,49 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import signal
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import msgspec
-import sqlalchemy as sa
 import uvicorn
-from fastapi import FastAPI
+import uvloop
 
-from control_plane import keys, pages
-from control_plane.accounts import account as machine
-from control_plane.accounts import lifecycle, people
-from control_plane.accounts.setup import Setup
-from control_plane.api import legal, media, rooms
-from control_plane.api.app import application
-from control_plane.api.settings import Settings
-from control_plane.appoint import url_of
+import sfu
+from control_plane import standing
+from control_plane.assembly import CannotStart, build
 from control_plane.clock import Clock, SystemClock
-from control_plane.errors import NotFound
-from control_plane.legal import shipped, texts
-from control_plane.mail import send
-from control_plane.mail.mailbox import Mailbox
-from control_plane.mail.message import Sender
-from control_plane.mail.smtp import Smtp
-from control_plane.rooms import media as rooms_media
-from control_plane.rooms import setup as rooms_setup
-from control_plane.rooms.guesses import Guesses
-from control_plane.running import outbound, outbox, webhooks
-from control_plane.running.jobs import Handler, Job
-from control_plane.running.runner import Bell, Runner, ring_after_commits
-from control_plane.running.work import Work
-from control_plane.storage import migrate
-from control_plane.storage.store import Store
 from sfu import logs
-from sfu.contract import load_key
 from sfu.control import Told
 
 log = logging.getLogger("stentor.control")
@@ -59,123 +33,19 @@ HTTP_STOP_WITHIN_S = 3
 RUNNER_STOP_WITHIN_S = 5.0
 
 
-class CannotStart(Exception):
-    """The text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """All parts of a control plane over one database; used by the process and, with a clock of their own, by tests."""
-
-    store: Store
-    work: Work
-    app: FastAPI
-    mailbox: Mailbox | None
-    orders: rooms_media.MediaServer
-
-    def close(self) -> None:
-        self.orders.close()
-        self.store.close()
-
-
-def build(told: Told, clock: Clock) -> Built:
-    """Brings the schema up to date and publishes the texts that come with the program. Raises CannotStart."""
+def _clock(told: Told) -> Clock:
+    """The machine's; in test mode one that stands. Raises CannotStart."""
+    if not told.control.test_mode:
+        return SystemClock()
+    if not told.dev:
+        raise CannotStart("control.test_mode is for --dev alone")
     folder = Path(told.folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = keys.keep(folder)
-        store = Store(url_of(told.control.database, folder))
-        migrate.up(store)
-    except OSError as error:
-        raise CannotStart(f"control.folder cannot be used: {error.strerror}") from error
-    except keys.KeysUnusable as error:
-        raise CannotStart(str(error)) from error
-    except sa.exc.OperationalError as error:
-        # Not the driver's words: they hold the address of the database with its user.
-        raise CannotStart(f"the database of control.database cannot be used ({type(error.orig).__name__})") from error
-    store.write(lambda connection: texts.publish(connection, clock.now(), shipped.editions()))
-    accounts = Setup(kept.fingerprint, told.url)
-    door = _rooms(told, accounts)
-    orders = rooms_media.MediaServer(store, clock, door, _to_media(told))
-    mailbox = Mailbox() if told.dev and not told.mail.host else None
-    work = Work(
-        store,
-        handlers={"accounts.purge": _purge(accounts)},
-        deliverers={"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox)},
-        hooks=webhooks.Hooks(kept.webhook, outbound.Poster()),
-    )
-    guesses = Guesses()
-    app = application(
-        store,
-        clock,
-        Settings(accounts, dev=told.dev),
-        areas=[
-            lambda doors: rooms.router(doors, door, guesses),
-            lambda doors: doors.adopt(media.router(store, clock, door)),
-            # Before the legal texts' own router: its addresses are pages with our frame here.
-            pages.area(door, guesses, mailbox=mailbox),
-            lambda doors: doors.adopt(legal.router),
-        ],
-    )
-    return Built(store, work, app, mailbox, orders)
-
-
-def _to_media(told: Told) -> httpx.Client:
-    """No proxy of the environment: the bearer is for this address alone."""
-    trusted = ssl.create_default_context(cafile=told.media_certificate) if told.media_certificate else True
-    return httpx.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
-
-
-def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
-    key = load_key(told.signing_key, key_id=told.key_id, issuer=told.issuer, audience=told.audience)
-    server = rooms_setup.Media(
-        page=told.media_page,
-        api=told.media_api,
-        api_token=told.api_token,
-        uplink_token=told.uplink_token,
-        key=key,
-        room={"camera_codec": told.camera_codec, "audio_red": told.audio_red},
-    )
-
-    def may_host(connection: sa.Connection, account: str) -> bool:
-        try:
-            status = lifecycle.state(connection, account).status
-        except NotFound:  # an id that nobody has is asked for as well, and must look like any other
-            return False
-        return machine.access(status, accounts.subscription(connection, account)).host
-
-    def plan(connection: sa.Connection, account: str) -> str:
-        try:
-            return str(people.account(connection, account).plan)
-        except NotFound:
-            return ""
-
-    return rooms_setup.Setup(server, may_host, plan, told.url)
-
-
-def _purge(accounts: Setup) -> Handler:
-    def purge(connection: sa.Connection, due_at: object, job: Job) -> None:
-        if job.account is not None:
-            lifecycle.purge_due(connection, job.due_at, accounts, job.account)
-
-    return purge
-
-
-def _mail(told: Told, mailbox: Mailbox | None) -> dict[str, outbox.Deliverer]:
-    """Without a server, mails wait in the outbox until there is one."""
-    if mailbox is not None:
-        post = mailbox.post
-    elif told.mail.host:
-        mail = told.mail
-        post = Smtp(mail.host, mail.port, mail.security, mail.user, mail.password).post
-    else:
-        log.warning("mail.host is not set: mails wait until it is")
-        return {}
-
-    def bounced(connection: sa.Connection, now: datetime.datetime, letter: outbox.Letter) -> None:
-        people.bounced(connection, now, send.mail_of(letter.payload).to)
-
-    return {"mail": send.deliverer(Sender(told.mail.sender), post, bounced)}
+        clock = standing.clock_of(folder, SystemClock())
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"{folder / standing.FILE} cannot be used: delete it") from error
+    log.warning("test mode: the clock stands", extra=logs.fields(now=clock.now().isoformat()))
+    return clock
 
 
 class _HttpServer(uvicorn.Server):
@@ -188,11 +58,10 @@ class _HttpServer(uvicorn.Server):
 
 async def _serve(told: Told) -> None:
     bound = socket.socket(fileno=told.listen_fd)
-    clock = SystemClock()
+    log.info("control plane starts", extra=logs.fields(version=sfu.__version__, dev=told.dev))
+    clock = _clock(told)
     built = build(told, clock)
-    bell = Bell()
-    ring_after_commits(built.store, bell)
-    runner = Runner(built.work, clock, bell)
+    runner = built.runner
     http = _HttpServer(
         uvicorn.Config(
             built.app,
@@ -213,12 +82,18 @@ async def _serve(told: Told) -> None:
 
     threading.Thread(target=parent_gone, daemon=True).start()
     runner.start()
+    built.auditor.start()
     serving = asyncio.ensure_future(http.serve(sockets=[bound]))
     print("listening", flush=True)
+    engine, port = built.store.engine.dialect.name, bound.getsockname()[1]
+    log.info("listening", extra=logs.fields(control_port=port, database=engine))
     await asyncio.wait([serving, asyncio.ensure_future(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
     http.should_exit = True
     await serving
-    await asyncio.to_thread(runner.stop, RUNNER_STOP_WITHIN_S)
+    if not await asyncio.to_thread(runner.stop, RUNNER_STOP_WITHIN_S):
+        log.warning("a step was not finished in time; it will be taken again")
+    built.auditor.stop(RUNNER_STOP_WITHIN_S)
     built.close()
 
 
@@ -230,9 +105,11 @@ def main() -> int:
         sys.stderr.write("python -m control_plane is started by `stentor serve`; it reads its settings from there\n")
         return 2
     logs.start(told.log_level, told.log_format)
+    # What it did is said by an event of our own.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(told))
+        uvloop.run(_serve(told))
     except CannotStart as error:
-        log.error("the control plane is not started: %s", error)
+        log.error("the control plane is not started", extra=logs.fields(why=str(error)))
         return 2
     return 0

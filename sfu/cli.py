@@ -14,7 +14,8 @@ from typing import get_args
 import msgspec
 
 from sfu import companion, doctor
-from sfu import config as settings
+from sfu.config import Config, fields
+from sfu.config_sources import ConfigError, build, parse_toml
 from sfu.contract import SOURCES, Grant, Source, sign
 from sfu.control import Appoint
 from sfu.errors import Unauthorized
@@ -83,7 +84,7 @@ class _Raw(argparse.RawDescriptionHelpFormatter):
 def _add_settings(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("settings (docs/configuration.md says more)")
     group.add_argument("--config", metavar="FILE", help="a TOML file with settings")
-    for field in settings.fields():
+    for field in fields():
         help_text = field.description.replace("%", "%%")
         if field.type is bool:
             group.add_argument(
@@ -93,27 +94,27 @@ def _add_settings(to: argparse.ArgumentParser) -> None:
             group.add_argument(field.flag, dest=field.key, default=None, metavar="X", help=help_text)
 
 
-def read_config(arguments: argparse.Namespace, environment: dict[str, str]) -> settings.Config:
+def read_config(arguments: argparse.Namespace, environment: dict[str, str]) -> Config:
     """The configuration of file, environment and flags. Raises ConfigError."""
     file = {}
     if arguments.config:
         try:
-            file = settings.parse_toml(Path(arguments.config).read_text(encoding="utf-8"))
+            file = parse_toml(Path(arguments.config).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise settings.ConfigError(f"--config {arguments.config} cannot be read: {error}") from error
-    keys = {field.key for field in settings.fields()}
+            raise ConfigError(f"--config {arguments.config} cannot be read: {error}") from error
+    keys = {field.key for field in fields()}
     flags = {key: value for key, value in vars(arguments).items() if key in keys and value is not None}
-    return settings.build(file, environment, flags)
+    return build(file, environment, flags)
 
 
-def _token(arguments: argparse.Namespace, config: settings.Config) -> int:
+def _token(arguments: argparse.Namespace, config: Config) -> int:
     now = time.time()
     known: dict[str, Source] = {source: source for source in get_args(Source)}
     wanted = [word.strip() for word in arguments.publish.split(",") if word.strip()]
     unknown = [word for word in wanted if word not in known]
     if unknown:
         raise StartError(f"--publish {unknown[0]!r} is no source; there are {', '.join(SOURCES)}")
-    key = token_key(settings.build({"tokens": _tokens(config)}))
+    key = token_key(build({"tokens": _tokens(config)}))
     grant = Grant(
         room=arguments.room,
         identity=arguments.identity or arguments.name,
@@ -130,26 +131,26 @@ def _token(arguments: argparse.Namespace, config: settings.Config) -> int:
     return 0
 
 
-def _doctor(arguments: argparse.Namespace, config: settings.Config) -> int:
+def _doctor(arguments: argparse.Namespace, config: Config) -> int:
     lines = doctor.examine(facts(config))
     print(doctor.as_json(lines) if arguments.json else doctor.as_text(lines))
     return 0 if doctor.healthy(lines) else 1
 
 
-def _appoint(arguments: argparse.Namespace, config: settings.Config) -> int:
+def _appoint(arguments: argparse.Namespace, config: Config) -> int:
     told = Appoint(config.control.database, str(companion.folder_of(config)), arguments.email)
     # The control plane writes its own tables; the address goes by a pipe, for arguments are seen by others.
     command = [sys.executable, "-m", "control_plane", "appoint"]
     return subprocess.run(command, input=msgspec.json.encode(told) + b"\n", check=False).returncode
 
 
-def _tokens(config: settings.Config) -> dict[str, str]:
+def _tokens(config: Config) -> dict[str, str]:
     """The token settings alone: a key that --dev would make here no server would know."""
     tokens = config.tokens
     return {name: getattr(tokens, name) for name in tokens.__struct_fields__ if getattr(tokens, name)}
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, settings.Config], int]] = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Config], int]] = {
     "serve": lambda arguments, config: serve(config),
     "token": _token,
     "appoint": _appoint,
@@ -167,6 +168,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(parsed, dict(os.environ))
         return _COMMANDS[parsed.command](parsed, config)
-    except (settings.ConfigError, StartError, Unauthorized) as error:
+    except (ConfigError, StartError, Unauthorized) as error:
         sys.stderr.write(f"stentor: {error}\n")
         return 2

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,9 @@ log = logging.getLogger("stentor.control")
 # A database that is away is back in seconds or in hours; each start costs a second of a core.
 AGAIN_AFTER_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 STOP_WITHIN_S = 8.0
+# Argon2 takes 64 MiB anew for every password. In pages of 4 KiB that is 16,384 faults, each of which holds up the
+# process's other threads; glibc's malloc asks for pages of 2 MiB when told so, and other libraries do not read this.
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
 # "It cannot be started as told": trying again would say the same.
 MISTOLD = 2
 
@@ -98,6 +102,7 @@ def told(config: Config, bound: socket.socket, key_text: str, own: str, authorit
         audience=config.tokens.audience,
         camera_codec=config.room.camera_codec,
         audio_red=config.room.audio_red,
+        metrics_networks=config.http.metrics_networks,
         log_level=config.log.level,
         log_format=config.log.format,
     )
@@ -110,6 +115,11 @@ def url_of(config: Config, bound: socket.socket) -> str:
 
 def in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Of its process: ours, with large memory in huge pages unless `own` says how malloc is to be."""
+    return {"GLIBC_TUNABLES": HUGE_PAGES, **own}
 
 
 class Companion:
@@ -174,6 +184,7 @@ class Companion:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(self._told.listen_fd,),
+            env=environment(os.environ),
         )
         listened = False
         if process.stdin is None or process.stdout is None:

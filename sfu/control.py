@@ -33,6 +33,13 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(description="postgresql+psycopg://user@host/name (15 or newer). Empty: SQLite in the folder. Secret."),
     ] = ""
+    test_mode: Annotated[
+        bool,
+        Meta(
+            description="For tests of what takes days, never for production, and only with dev: its clock stands "
+            "until /test/clock is told to go on."
+        ),
+    ] = False
 
 
 class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +63,29 @@ class Appoint(msgspec.Struct, frozen=True):
     email: str
 
 
+# Of the tables. new: made at the first start. old: brought up to date by the next one. unknown: of a newer release.
+Schema = Literal["new", "old", "current", "unknown"]
+
+
+class Examine(msgspec.Struct, frozen=True):
+    """Look at what the control plane would find (`stentor doctor`)."""
+
+    database: str  # control.database
+    folder: str
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """What it found, as JSON on standard output. Nothing was made or changed."""
+
+    folder_error: str  # empty = it can be written to, or made
+    free_bytes: int | None  # where the folder is, or would be
+    keys_error: str  # empty = they can be read, or are not made yet
+    engine: str  # "sqlite", "postgresql"
+    database_error: str  # empty = it answers, or is not made yet
+    database_version: tuple[int, ...]  # (15, 4); empty where it did not answer
+    schema: Schema
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What the process is told at start. Addresses without a slash at the end."""
 
@@ -76,5 +106,6 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     audience: str
     camera_codec: str = "VP8"
     audio_red: bool = False
+    metrics_networks: tuple[str, ...] = ()
     log_level: str = "info"
     log_format: Literal["text", "json"] = "text"

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from sfu.control import Examined
 from sfu.probed import Probe
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -28,8 +29,28 @@ CLOCK_MIN_S = 1_735_689_600
 SEAL_NS_MAX = 5_000
 # Authorities that renew by themselves do so 30 days before the end; with less left, that does not work here.
 CERTIFICATE_DAYS_MIN = 14
+# Older ones lack what the control plane's tables ask for, and are no longer mended.
+POSTGRESQL_MIN = 15
+# SQLite, its write-ahead log and what the uplink keeps: a month of busy rooms.
+DISK_FREE_MIN, DISK_FREE_LOW = 100 * 2**20, 2 * 2**30
 # Clock sources that cost a system call, or more, for each look.
 SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "pit"})
+
+
+class ControlFacts(msgspec.Struct, frozen=True):
+    """Of the control plane, where one is to be started."""
+
+    host: str
+    port: int
+    port_error: str  # empty = the port could be had
+    answers: bool  # a control plane answers there already
+    url: str  # as configured; empty = localhost
+    test_mode: bool
+    mail_host: str
+    mail_sender: str
+    key_can_sign: bool
+    examined: Examined | None
+    examined_error: str = ""  # why it is not known
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -61,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True):
     clock_source: str  # empty = not known
     certificate_error: str = ""  # empty = HTTPS can be spoken, or is not asked for
     certificate_days: int | None = None  # until it ends; None = plain HTTP
+    control: ControlFacts | None = None  # None = none is to be started
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -249,6 +271,93 @@ def _clock(facts: Facts) -> Iterator[Line]:
         yield Line("clock source", "ok", facts.clock_source)
 
 
+def _control(facts: Facts) -> Iterator[Line]:
+    control = facts.control
+    if control is None:
+        return
+    where = f"TCP {control.host} port {control.port}"
+    if not control.port_error:
+        yield Line("control port", "ok", f"{where} is free")
+    elif control.answers:
+        advice = "this is as it should be if it is yours"
+        yield Line("control port", "warn", f"{where}: a control plane answers there", advice)
+    else:
+        advice = "stop the other program, set control.port, or do without: control.enabled = false"
+        yield Line("control port", "fail", control.port_error, advice)
+    if not control.key_can_sign:
+        advice = "set tokens.key_file to the private key, or control.enabled = false"
+        yield Line("control key", "fail", "the key for grants is a public one: no control plane is started", advice)
+    if control.test_mode:
+        yield Line("control clock", "warn", "it stands: control.test_mode is set", "unset it where people are served")
+    yield from _address(control, facts.dev)
+    yield from _mail(control, facts.dev)
+    yield from _examined(control)
+
+
+def _address(control: ControlFacts, dev: bool) -> Iterator[Line]:
+    if control.url.startswith("https://"):
+        yield Line("control url", "ok", control.url)
+    elif not dev:
+        advice = (
+            "set control.url to https://..., with a TLS proxy that sends X-Forwarded-Proto in front of the port, or "
+        )
+        found = f"{control.url or 'control.url is not set'}: without dev pages and API are for HTTPS alone"
+        yield Line("control url", "warn", found, advice + "control.enabled = false")
+
+
+def _mail(control: ControlFacts, dev: bool) -> Iterator[Line]:
+    if control.mail_host and control.mail_sender.endswith("@localhost"):
+        advice = "set mail.sender to an address of a domain of yours: others refuse this one"
+        yield Line("mail", "warn", f"{control.mail_host}, from {control.mail_sender}", advice)
+    elif control.mail_host:
+        yield Line("mail", "ok", f"{control.mail_host}, from {control.mail_sender}")
+    elif dev:
+        yield Line("mail", "ok", "kept in the development mailbox: mail.host is not set")
+    else:
+        advice = "set [mail]: the mails that wait are sent then"
+        yield Line("mail", "warn", "mail.host is not set: mails wait, and nobody can sign up", advice)
+
+
+def _examined(control: ControlFacts) -> Iterator[Line]:
+    found = control.examined
+    if found is None:
+        yield Line("control plane", "fail", f"its probe did not answer: {control.examined_error}", "look at the reason")
+        return
+    if found.folder_error:
+        advice = "give the server's user a folder: control.folder, or StateDirectory= in the systemd unit"
+        yield Line("control folder", "fail", found.folder_error, advice)
+    elif found.keys_error:
+        advice = "put it back from a backup: with new keys bans and the one free account are forgotten"
+        yield Line("control folder", "fail", found.keys_error, advice)
+    else:
+        yield Line("control folder", "ok", "can be written to")
+    yield from _database(found)
+    if found.free_bytes is not None:
+        told = f"{found.free_bytes / 2**30:.1f} GiB free"
+        verdict: Verdict = "fail" if found.free_bytes < DISK_FREE_MIN else "warn"
+        if found.free_bytes < DISK_FREE_LOW:
+            yield Line("control disk", verdict, told, "make room: a full disk ends sign-ups, rooms by id and records")
+        else:
+            yield Line("control disk", "ok", told)
+
+
+def _database(found: Examined) -> Iterator[Line]:
+    name = f"{found.engine} {'.'.join(map(str, found.database_version))}".strip()
+    if found.database_error:
+        advice = "is the server there, and may we in? control.database; for SQLite, is the file ours and whole?"
+        yield Line("database", "fail", f"{name} does not answer: {found.database_error}", advice)
+    elif found.engine == "postgresql" and found.database_version < (POSTGRESQL_MIN,):
+        yield Line("database", "fail", name, f"PostgreSQL {POSTGRESQL_MIN} or newer is needed")
+    elif found.schema == "unknown":
+        advice = "start that release, or put a backup of before the upgrade back"
+        yield Line("database", "fail", f"{name}: its tables are of a newer release", advice)
+    elif found.schema == "old":
+        advice = "the next start brings them up to date: make a backup first"
+        yield Line("database", "warn", f"{name}: its tables are of an older release", advice)
+    else:
+        yield Line("database", "ok", name + (": made at the first start" if found.schema == "new" else ""))
+
+
 CHECKS: tuple[Callable[[Facts], Iterator[Line]], ...] = (
-    _versions, _http, _media, _announced, _kernel, _buffers, _files, _clock,
+    _versions, _http, _media, _announced, _kernel, _buffers, _files, _clock, _control,
 )  # fmt: skip

@@ -99,5 +99,5 @@ def start(level: str, form: Format, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # uvicorn tells the address of each client at level info.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # httpx says a line for each request, and the uplink makes one every few seconds.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # httpx2 says a line for each request, and the uplink makes one every few seconds.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)

@@ -14,12 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from sfu import __version__, certificate
+from sfu import __version__, certificate, companion
 from sfu.config import Config
-from sfu.doctor import Facts
+from sfu.control import Examine, Examined
+from sfu.doctor import ControlFacts, Facts
 from sfu.probed import Probe
 from sfu.serve import StartError, certificate_files, hosts, listen, token_key
 from sfu.signalling.announced import candidates
@@ -28,6 +30,8 @@ from sfu.signalling.announced import candidates
 PROBE_WITHIN_S = 30.0
 ANSWER_WITHIN_S = 2.0
 STA_UNSYNC = 0x40  # <sys/timex.h>
+
+T = TypeVar("T")
 
 
 def facts(config: Config) -> Facts:
@@ -65,7 +69,44 @@ def facts(config: Config) -> Facts:
         certificate_error=certificate_error,
         certificate_days=certificate_days,
         clock_source=_text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        control=_control(config) if companion.wanted(config) else None,
     )
+
+
+def _control(config: Config) -> ControlFacts:
+    error = ""
+    try:
+        companion.listen(config).close()
+    except companion.CannotListen as refused:
+        error = str(refused)
+    try:
+        key_can_sign = token_key(config).can_sign
+    except StartError:  # which the check of the key says
+        key_can_sign = True
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.control.host, config.control.host)
+    examined, examined_error = _examined(config)
+    return ControlFacts(
+        host=config.control.host,
+        port=config.control.port,
+        port_error=error,
+        answers=bool(error) and _says_ok(f"http://{companion.in_url(host)}:{config.control.port}/healthz"),
+        url=config.control.url,
+        test_mode=config.control.test_mode,
+        mail_host=config.mail.host,
+        mail_sender=config.mail.sender,
+        key_can_sign=key_can_sign,
+        examined=examined,
+        examined_error=examined_error,
+    )
+
+
+def _examined(config: Config) -> tuple[Examined | None, str]:
+    """What the control plane's side found, or why it did not answer. It is told by a pipe: the database is a secret."""
+    try:
+        told = Examine(config.control.database, str(companion.folder_of(config)))
+    except RuntimeError as error:
+        return None, str(error)
+    return _ask([sys.executable, "-m", "control_plane", "probe"], Examined, msgspec.json.encode(told) + b"\n")
 
 
 def _probe(config: Config) -> tuple[Probe | None, str]:
@@ -73,12 +114,17 @@ def _probe(config: Config) -> tuple[Probe | None, str]:
     command = [sys.executable, "-m", "sfu.probe", "--port", str(config.media.port)]
     for address in config.media.addresses:
         command += ["--address", address]
+    return _ask(command, Probe)
+
+
+def _ask(command: list[str], answer: type[T], told: bytes = b"") -> tuple[T | None, str]:
+    """What a program of ours prints as JSON, or why there is nothing."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_WITHIN_S, check=False)
+        done = subprocess.run(command, input=told, capture_output=True, timeout=PROBE_WITHIN_S, check=False)
         if done.returncode != 0:
-            last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
             return None, f"ended with code {done.returncode}: {last[0]}"
-        return msgspec.json.decode(done.stdout, type=Probe), ""
+        return msgspec.json.decode(done.stdout, type=answer), ""
     except subprocess.TimeoutExpired:
         return None, f"not within {PROBE_WITHIN_S:g} s"
     except (OSError, msgspec.MsgspecError) as error:
@@ -99,15 +145,17 @@ def _answers(config: Config) -> bool:
     """Whether a Stentor is at our HTTP port already."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(hosts(config)[0], config.http.host)
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    # No proxy: this is about this machine.
     encrypted = config.lan or bool(config.http.certificate_file)
+    return _says_ok(f"{'https' if encrypted else 'http'}://{host}:{config.http.port}/healthz")
+
+
+def _says_ok(address: str) -> bool:
+    # No proxy: this is about this machine.
     door = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_believing())
     )
     try:
-        with door.open(
-            f"{'https' if encrypted else 'http'}://{host}:{config.http.port}/healthz", timeout=ANSWER_WITHIN_S
-        ) as answer:
+        with door.open(address, timeout=ANSWER_WITHIN_S) as answer:
             return bool(answer.read(16) == b"ok\n")
     except (OSError, ValueError):
         return False

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-import httpx
+import httpx2
 import msgspec
 
 from sfu import usage
@@ -180,7 +180,7 @@ class Uplink:
             async with asyncio.timeout(STOP_WITHIN_S), self._client() as client:
                 while self._store.kept:
                     await self._hand_over(client)
-        except (TimeoutError, httpx.HTTPError, _Refused) as error:
+        except (TimeoutError, httpx2.HTTPError, _Refused) as error:
             log.warning("records wait for the next start: %s", error, extra=fields(kept=self._store.kept))
         await self._off_loop(self._store.close)
         self._thread.shutdown()
@@ -213,13 +213,13 @@ class Uplink:
                     await self._hand_over(client)
                     self._answered()
                     wait_s = RETRY_FIRST_S
-                except (httpx.HTTPError, _Refused) as error:
+                except (httpx2.HTTPError, _Refused) as error:
                     self._failed(error)
                     await asyncio.sleep(wait_s)
                     wait_s = min(RETRY_MAX_S, wait_s * 2)
 
-    async def _hand_over(self, client: httpx.AsyncClient) -> None:
-        """One batch. Raises httpx.HTTPError or _Refused."""
+    async def _hand_over(self, client: httpx2.AsyncClient) -> None:
+        """One batch. Raises httpx2.HTTPError or _Refused."""
         through, boot, bodies = await self._off_loop(self._store.first)
         batch = msgspec.json.encode(Batch(boot or self._boot, tuple(msgspec.Raw(body) for body in bodies)))
         answer = await client.post(self._settings.url, content=batch)
@@ -238,10 +238,10 @@ class Uplink:
             log.warning("the control plane takes no records: %s", error, extra=fields(kept=self._store.kept))
         self._failing = True
 
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {self._settings.token}", "Content-Type": "application/json"}
         # No proxy of the environment: the token is for this address alone, and so redirects are not followed either.
-        return httpx.AsyncClient(headers=headers, timeout=ANSWER_WITHIN_S, trust_env=False)
+        return httpx2.AsyncClient(headers=headers, timeout=ANSWER_WITHIN_S, trust_env=False)
 
     def _now_ms(self) -> int:
         return round(self._unix_time() * 1000)

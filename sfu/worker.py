@@ -21,7 +21,6 @@ import msgspec
 import uvloop
 
 from sfu import channel, logs
-from sfu.config import WorkerConfig
 from sfu.errors import StentorError
 from sfu.interfaces import local_addresses
 from sfu.process import process_use
@@ -37,6 +36,7 @@ from sfu.transport.handshakes import Handshakes
 from sfu.transport.ice import Path
 from sfu.transport.sockets import BoundSocket, granted, open_sockets
 from sfu.wire import sockaddr
+from sfu.worker_config import WorkerConfig
 
 log = logging.getLogger("stentor.worker")
 

@@ -17,9 +17,9 @@ from typing import Protocol
 import msgspec
 
 from sfu import channel, errors
-from sfu.config import WorkerConfig
 from sfu.errors import WorkerLost
 from sfu.logs import fields
+from sfu.worker_config import WorkerConfig
 
 log = logging.getLogger("stentor.workers")
 

@@ -302,7 +302,8 @@ async def begun(playwright: Playwright, folder: Path, database: str = "", look: 
         await answers(origin)
         expect.set_options(timeout=PATIENCE_MS)
         stack.callback(expect.set_options, timeout=USUAL_MS)
-        yield Story(server, origin, folder, database, *people, *media, look)
+        host, guest, desk = people
+        yield Story(server, origin, folder, database, host, guest, desk, *media, look)
 
 
 async def _somebody(context: BrowserContext, origin: str) -> BrowserClient:

@@ -20,11 +20,12 @@ import msgspec
 from playwright.async_api import BrowserContext
 
 from sfu import channel, worker
-from sfu.config import WorkerConfig, build
+from sfu.config_sources import build
 from sfu.interfaces import local_addresses
 from sfu.serve import Served
 from sfu.transport.dtls import DtlsStep
 from sfu.wire import stun
+from sfu.worker_config import WorkerConfig
 from sfu.workers import Launched
 from tests.captures import BROWSERS, FOLDER, Opened, Recorded, is_media, is_rtcp, opened
 from tests.clients import CanvasClient, async_playwright, chromium

@@ -1,4 +1,8 @@
-"""A browser test, or one of times, that fails on a busy machine is run once more, loudly; on an idle one it fails."""
+"""A browser test, or one of times, that fails on a busy machine is run once more, loudly; on an idle one it fails.
+
+Those tests, and others that are marked `alone`, run by themselves in `make test`; all others run in two processes.
+Hypothesis tries fewer examples there than in `make test-all`: tests/examples.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,12 @@ from collections.abc import AsyncIterator, Generator
 import psutil
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import settings
 
+from tests.examples import THOROUGH
 from tests.servers import Server
+
+settings.register_profile(THOROUGH, settings.get_profile("default"))
 
 # Above this share of all cores Chromium misses its own deadlines, whatever the server does. Lower, and true
 # failures get a second chance; higher, and a busy neighbour fails the build.
@@ -22,6 +30,13 @@ async def server() -> AsyncIterator[Server]:
     """A fresh server of its own for this test."""
     async with Server() as started:
         yield started
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(map(item.get_closest_marker, AGAIN)):
+            item.add_marker("alone")
 
 
 @pytest.hookimpl(tryfirst=True)

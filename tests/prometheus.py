@@ -20,7 +20,7 @@ CONFIGURATION = """
 global: {{scrape_interval: {every_s}s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs:
-  - job_name: stentor
+  - job_name: {job}
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
 
@@ -67,11 +67,13 @@ class Prometheus:
 
 
 @contextlib.asynccontextmanager
-async def prometheus(target_port: int, folder: Path, *, every_s: int = 1) -> AsyncIterator[Prometheus]:
-    """One of its own, on a free port, with its data in `folder`, that scrapes loopback's `target_port`."""
+async def prometheus(
+    target_port: int, folder: Path, *, every_s: int = 1, job: str = "stentor", alerts: str = "alerts"
+) -> AsyncIterator[Prometheus]:
+    """One of its own, on a free port, with its data in `folder`, that scrapes loopback's `target_port` as this job."""
     port = free_port(socket.SOCK_STREAM)
-    rules = DEPLOY / "prometheus" / "alerts.yml"
-    text = CONFIGURATION.format(rules=rules, port=target_port, every_s=every_s)
+    rules = DEPLOY / "prometheus" / f"{alerts}.yml"
+    text = CONFIGURATION.format(rules=rules, port=target_port, every_s=every_s, job=job)
     (folder / "prometheus.yml").write_text(text, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         "prometheus",

@@ -23,6 +23,8 @@ Subscription = Literal["none", "trial", "active", "frozen", "expired", "ended"]
 # Why staff act, as codes: the audit keeps them, and the owner is told them.
 Reason = Literal["terms_breach", "illegal_content", "abuse", "fraud", "unpaid", "security", "legal_order"]
 Cause = Literal["cancelled", "terminated", "lapsed", "erased"]
+# He ends the agreement himself: what was announced and is not over does not bind him (LEG-04).
+_BY_CUSTOMER: tuple[Cause, ...] = ("cancelled", "erased")
 
 # Two weeks to open a mail; then the sign-up was not meant (the address is free again).
 PENDING_LASTS = datetime.timedelta(days=14)
@@ -41,6 +43,7 @@ Effect = Literal[
     "restore",
     "end_sessions",
     "revoke_keys",
+    "end_agreement",
     "start_window",
     "cancel_window",
     "review_commission",
@@ -140,6 +143,8 @@ def _lift(account: Account, event: Lift, now: datetime.datetime) -> tuple[Accoun
 def _close(account: Account, event: Close, now: datetime.datetime) -> tuple[Account, tuple[Effect, ...]]:
     window = WINDOW_AFTER_EXPIRY if event.expired else WINDOW
     effects: tuple[Effect, ...] = ("end_rooms", "hide_profile", "end_sessions", "revoke_keys", "start_window")
+    if event.cause in _BY_CUSTOMER:
+        effects = (*effects, "end_agreement")
     closed = replace(account, status="closed", reason=event.cause, window_ends_at=now + window)
     return closed, (*effects, "review_commission") if event.abuse else effects
 

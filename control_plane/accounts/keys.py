@@ -58,21 +58,23 @@ def make(
     return key, secret
 
 
+# Written once, as sessions' own: it is asked at every call.
+_CALLER = (
+    sa.select(api_keys, accounts.c.status, memberships.c.role, memberships.c.rights)
+    .join(accounts, accounts.c.id == api_keys.c.account)
+    .outerjoin(memberships, (memberships.c.account == api_keys.c.account) & (memberships.c.person == api_keys.c.person))
+    .where(api_keys.c.hash == sa.bindparam("hash"))
+)
+
+
 def caller(connection: sa.Connection, now: datetime.datetime, secret: str) -> Caller:
     """Who calls with this key, and what he may do now. Raises Unauthorized."""
-    row = connection.execute(
-        sa.select(api_keys, accounts.c.status)
-        .join(accounts, accounts.c.id == api_keys.c.account)
-        .where(api_keys.c.hash == kept(secret))
-    ).one_or_none()
+    row = connection.execute(_CALLER, {"hash": kept(secret)}).one_or_none()
     if row is None or not _holds(row, now) or not machine.access(row.status, "active").keys:
         raise _refused()
-    maker = connection.execute(
-        memberships.select().where(memberships.c.account == row.account, memberships.c.person == row.person)
-    ).one_or_none()
-    if maker is None:
+    if row.role is None:  # who made it has left the account
         raise _refused()
-    rights = frozenset(RIGHTS) if maker.role == "owner" else rights_of(maker.rights)
+    rights = frozenset(RIGHTS) if row.role == "owner" else rights_of(row.rights)
     return Caller(f"key:{row.id}", row.account, "", "key", rights & rights_of(row.scopes))
 
 

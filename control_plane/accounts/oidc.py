@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 from authlib.common.security import generate_token
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
@@ -66,7 +66,7 @@ class Client:
                 )
         except OAuthError:
             raise _refused() from None
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             raise _away() from None
         claims = self._claims(now_s, str(token.get("id_token", "")), nonce)
         subject = claims.get("sub")
@@ -138,7 +138,7 @@ class Client:
     def _get(self, url: str) -> dict[str, Any]:
         try:
             with (
-                httpx.Client(timeout=TIMEOUT_S, follow_redirects=False) as client,
+                httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False) as client,
                 client.stream("GET", url) as answer,
             ):
                 if answer.status_code != 200:
@@ -148,8 +148,8 @@ class Client:
                     body += chunk
                     if len(body) > ANSWER_BYTES_MAX:
                         raise _away()
-            found = httpx.Response(200, content=body).json()
-        except (httpx.HTTPError, ValueError):
+            found = httpx2.Response(200, content=body).json()
+        except (httpx2.HTTPError, ValueError):
             raise _away() from None
         if not isinstance(found, dict):
             raise _away()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,9 +19,13 @@ PERSON_FIELDS = ("first_name", "last_name", "phone", "picture", "language", "com
 ACCOUNT_FIELDS = ("business_name", "tax_number", "address", "time_zone", "slug")
 
 
+_PERSON = people.select().where(people.c.id == sa.bindparam("id"))
+_ACCOUNT = accounts.select().where(accounts.c.id == sa.bindparam("id"), accounts.c.status != "deleted")
+
+
 def person(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     """His row. Raises NotFound."""
-    row = connection.execute(people.select().where(people.c.id == id_)).one_or_none()
+    row = connection.execute(_PERSON, {"id": id_}).one_or_none()
     if row is None:
         raise NotFound("person_unknown", "there is no such person")
     return row
@@ -42,12 +47,30 @@ def accounts_of(connection: sa.Connection, id_: str) -> list[sa.Row[Any]]:
 
 def account(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     """The account's row. Raises NotFound."""
-    row = connection.execute(
-        accounts.select().where(accounts.c.id == id_, accounts.c.status != "deleted")
-    ).one_or_none()
+    row = connection.execute(_ACCOUNT, {"id": id_}).one_or_none()
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     return row
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads mail that is about an account, and how it is written for him."""
+
+    email: str
+    language: str
+    time_zone: str
+
+
+def reader(connection: sa.Connection, account: str) -> Reader | None:
+    """The account's owner, at the last known address; None while nobody is a customer by it (not verified, closed)."""
+    row = connection.execute(
+        sa.select(people.c.email, people.c.language, accounts.c.time_zone)
+        .join(memberships, memberships.c.person == people.c.id)
+        .join(accounts, accounts.c.id == memberships.c.account)
+        .where(accounts.c.id == account, memberships.c.role == "owner", accounts.c.status.in_(("open", "suspended")))
+    ).one_or_none()
+    return None if row is None else Reader(*row)
 
 
 def correct_person(connection: sa.Connection, now: datetime.datetime, id_: str, changes: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ Part = Literal["about", "picture", "website", "contact", "events"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # What is written by the owner; "events" is the list of his planned public events, which the rooms area tells.
 WRITTEN: tuple[Part, ...] = ("about", "picture", "website", "contact")
-# (connection, now, account) -> planned public events, as they are shown.
+# (connection, now, account) -> planned public events: number, title, kind, starts_at (an instant, or None).
 PublicEvents = Callable[[sa.Connection, datetime.datetime, str], Sequence[Mapping[str, Any]]]
 
 
@@ -40,6 +40,7 @@ class Shown:
     parts: Mapping[str, Any]
     notice: bool
     tag: str
+    time_zone: str  # in which the times of events are meant
 
 
 def shown(
@@ -62,7 +63,8 @@ def shown(
         parts["events"] = [dict(event) for event in public_events(connection, now, row.id)]
     notice = may.profile == "notice"
     said = json.dumps([slug, row.business_name, parts, notice], sort_keys=True, default=str)
-    return Shown(slug, row.business_name, parts, notice, hashlib.sha256(said.encode()).hexdigest()[:32])
+    tag = hashlib.sha256(said.encode()).hexdigest()[:32]
+    return Shown(slug, row.business_name, parts, notice, tag, row.time_zone)
 
 
 def settings(connection: sa.Connection, account: str) -> dict[str, Any]:

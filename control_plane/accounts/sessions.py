@@ -119,26 +119,37 @@ def begin(
     return SignedIn(session, secret, csrf_of(secret), person, account, now + LASTS)
 
 
+# Written once: of a statement that is asked at every request, writing it costs more than asking it.
+_PRESENT = (
+    sa.select(
+        sessions,
+        memberships.c.role,
+        memberships.c.rights,
+        accounts.c.status,
+        staff.c.person.label("staff"),
+    )
+    .outerjoin(memberships, (memberships.c.person == sessions.c.person) & (memberships.c.account == sessions.c.account))
+    .outerjoin(accounts, accounts.c.id == memberships.c.account)
+    .outerjoin(staff, staff.c.person == sessions.c.person)
+    .where(sessions.c.hash == sa.bindparam("hash"))
+)
+
+
 def present(connection: sa.Connection, now: datetime.datetime, secret: str) -> Present:
     """The session of this secret and what its person may do now. Raises Unauthorized."""
-    row = connection.execute(sessions.select().where(sessions.c.hash == kept(secret))).one_or_none()
+    row = connection.execute(_PRESENT, {"hash": kept(secret)}).one_or_none()
     if row is None or not holds(row, now):
         raise Unauthorized("session_over", "sign in again")
-    member = connection.execute(
-        sa.select(memberships.c.role, memberships.c.rights, accounts.c.status)
-        .join(accounts, accounts.c.id == memberships.c.account)
-        .where(memberships.c.person == row.person, memberships.c.account == row.account)
-    ).one_or_none()
     role, rights, account, suspended = "member", frozenset[Right](), row.account or "", False
-    if member is None or machine.access(member.status, "active").sign_in == "none":
+    if row.role is None or machine.access(row.status, "active").sign_in == "none":
         account = ""  # put out of it, or it is closed: what concerns himself he still reaches until the session ends
     else:
-        role = member.role
-        rights = frozenset(RIGHTS) if role == "owner" else rights_of(member.rights)
-        suspended = member.status == "suspended"
+        role = row.role
+        rights = frozenset(RIGHTS) if role == "owner" else rights_of(row.rights)
+        suspended = row.status == "suspended"
         rights = rights & _WHILE_SUSPENDED if suspended else rights
     caller = Caller(f"person:{row.person}", account, row.person, cast(Any, role), rights)
-    return Present(caller, row.id, csrf_of(secret), row.seen_at, is_staff(connection, row.person), suspended)
+    return Present(caller, row.id, csrf_of(secret), row.seen_at, row.staff is not None, suspended)
 
 
 def holds(row: sa.Row[Any], now: datetime.datetime) -> bool:
@@ -199,8 +210,11 @@ def rights_of(words: str) -> frozenset[Right]:
     return frozenset(right for right in RIGHTS if right in words.split())
 
 
+_IS_STAFF = sa.select(sa.exists().where(staff.c.person == sa.bindparam("person")))
+
+
 def is_staff(connection: sa.Connection, person: str) -> bool:
-    return connection.scalar(sa.select(sa.exists().where(staff.c.person == person))) or False
+    return connection.scalar(_IS_STAFF, {"person": person}) or False
 
 
 def wrong_credentials() -> Unauthorized:

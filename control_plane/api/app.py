@@ -10,11 +10,15 @@ from fastapi import APIRouter, FastAPI
 from control_plane.accounts.passwords import Passwords
 from control_plane.accounts.pool import HashingPool
 from control_plane.accounts.profile import PublicEvents, no_events
-from control_plane.api import accounts, doors, problems
+from control_plane.api import accounts, doors, probes, problems
 from control_plane.api.middleware import BodyLimit, Outermost
+from control_plane.api.readable import Readable
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
 from control_plane.storage.store import Store
+from control_plane.watch import transactions
+from control_plane.watch.measures import HashingFigures, Measures
+from control_plane.watch.reading import Reading
 
 Area = Callable[["doors.Doors"], APIRouter]
 
@@ -26,18 +30,23 @@ def application(
     *,
     areas: Sequence[Area] = (),
     public_events: PublicEvents = no_events,
+    measures: Measures | None = None,
 ) -> FastAPI:
     """The API over a store whose schema is the newest. `areas` are routers of other areas, made by their function of
     the doors (`lambda doors: doors.adopt(router)` for one that is for everybody); `public_events` tells which events a
-    profile shows. Raises RuntimeError where a route declares no need."""
-    door = doors.Doors(store, clock, settings)
+    profile shows; `measures` what others count in as well. Raises RuntimeError where a route declares no need."""
+    door = doors.Doors(store, clock, settings, measures)
     pool = HashingPool(settings.hashing_threads, settings.hashing_queue)
     hashing = accounts.Hashing(pool, Passwords(settings.cost))
+    reading = Reading(store, clock)
+    transactions.watch(store, door.measures)
+    door.measures.registry.register(HashingFigures(pool))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         pool.close()
+        reading.close()
 
     app = FastAPI(
         title="Stentor control plane",
@@ -50,12 +59,14 @@ def application(
     )
     app.state.doors, app.state.hashing, app.state.store, app.state.clock = door, hashing, store, clock
     problems.install(app)
-    routers = accounts.routers(door, hashing, public_events)
+    routers = [probes.router(door, reading)]
+    routers += accounts.routers(door, hashing, public_events)
     routers += [make(door) for make in areas]
     for router in routers:
         # As they are, not by include_router: `doors.check` and the OpenAPI see the very routes that are served.
         app.router.routes.extend(router.routes)
     doors.check(app)
     app.add_middleware(BodyLimit, refuse=problems.too_large)
+    app.add_middleware(Readable)
     app.add_middleware(Outermost, doors=door)
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,21 +18,32 @@ FORM_FIELDS_MAX = 200
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
+# Control characters, halves of surrogate pairs, and marks that turn the direction of what is read.
+_HIDDEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+_LINE_ENDS = re.compile("[\\n\\t\\u2028\\u2029]")
+# What is planned or ends lies in here; further out, a time zone would lead out of the calendar.
+YEARS = range(1970, 9001)
+
+
 def clean(text: str) -> str:
-    """Raises ValueError for control characters, NUL above all, and halves of surrogate pairs."""
-    if any(
-        (ord(character) < 32 and character not in "\n\t") or 0xD800 <= ord(character) < 0xE000 or ord(character) == 127
-        for character in text
-    ):
+    """Raises ValueError for characters that cannot be stored (NUL above all), are not seen, or that no mail takes."""
+    if _HIDDEN.search(text):
         raise ValueError("control characters are not taken")
     return text
 
 
 def one_line(text: str) -> str:
     """Also no line breaks: what may end up in a header of a mail."""
-    if "\n" in text or "\t" in text:
+    if _LINE_ENDS.search(text):
         raise ValueError("one line only")
     return clean(text)
+
+
+def utc(at: datetime.datetime, field: str) -> datetime.datetime:
+    """An instant as it is kept. Raises Invalid for one outside of YEARS."""
+    if at.year not in YEARS:
+        raise Invalid("time_range", f"a time from {YEARS.start} to {YEARS.stop - 1}", field=field)
+    return at.astimezone(datetime.UTC)
 
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(one_line)]

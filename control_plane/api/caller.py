@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +26,14 @@ class Caller:
     role: Literal["owner", "member", "key", "staff"] = "member"
     rights: frozenset[Right] = frozenset()
     ticket: str = ""  # of staff: the support ticket that opens this account (ACC-27)
+    address_hash: str = ""  # of the network address he calls from, for what he accepts by it (LEG-02)
 
     def needs(self, right: Right) -> None:
         """Raises Forbidden unless he has it."""
         if right not in self.rights:
             raise Forbidden("right_missing", f"this needs the right {right!r}, which the account's owner gives")
+
+
+def address_hash(address: str) -> str:
+    """Of a network address, for the record of acceptance."""
+    return hashlib.sha256(address.encode()).hexdigest()

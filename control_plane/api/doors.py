@@ -1,48 +1,56 @@
 """[I/O] The doors of the API: who calls, and is this route for him. A route that declares no need fails at start.
 
-A route says `@need("members")` (or "public", "person", "owner", "staff"). The door finds the caller out of the session
-cookie or the API key, asks for the CSRF token where a cookie could have been sent by another site, counts his calls,
-and only then lets the route run. What is not declared is not served.
+A route says `@need("members")` (or "public", "person", "owner", "staff", "operator"). The door finds the caller out of
+the session cookie or the API key, asks for the CSRF token where a cookie could have been sent by another site, counts
+his calls, and only then lets the route run. What is not declared is not served.
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Scope
 
-from control_plane.accounts import keys, sessions, staff
+from control_plane.accounts import keys, sessions, staff, uses
 from control_plane.accounts.setup import Setup
 from control_plane.api import idempotency
 from control_plane.api.bodies import Fields
-from control_plane.api.caller import RIGHTS, Caller, Right
+from control_plane.api.caller import RIGHTS, Caller, Right, address_hash
 from control_plane.api.limits import Limits, address_key
 from control_plane.api.problems import MEDIA_TYPE, Problem
 from control_plane.api.settings import Settings
 from control_plane.clock import Clock
 from control_plane.errors import Forbidden, Unauthorized
 from control_plane.storage.store import Store
+from control_plane.watch.measures import Measures
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-# public: anybody. person: signed in. member: signed in, in an account. owner, staff: those. Else: a right.
-Need = Literal["public", "person", "member", "owner", "staff"] | Right
-NEEDS: tuple[Need, ...] = ("public", "person", "member", "owner", "staff", *RIGHTS)
+# public: anybody. person: signed in. member: signed in, in an account. owner, staff: those. operator: who runs the
+# server, told by the network he calls from. Else: a right.
+Need = Literal["public", "person", "member", "owner", "staff", "operator"] | Right
+NEEDS: tuple[Need, ...] = ("public", "person", "member", "owner", "staff", "operator", *RIGHTS)
 COOKIE, DEV_COOKIE = "__Host-stentor", "stentor"
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"  # the same token in a form of a page, which cannot send headers
 ACCESS_HEADER = "Stentor-Access"  # of staff: the open access to a customer's account (ACC-27)
 _SAFE = ("GET", "HEAD", "OPTIONS")
+# A proxy that we can work behind says X-Forwarded-Proto, so what carries one of these was not sent by who seems to.
+_FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+# What a key may call without using the service: reading texts and paying bills accept no change of the texts (LEG-04).
+_NO_USE: tuple[Need, ...] = ("public", "billing")
 _PROBLEMS: tuple[int | str, ...] = (400, 401, 403, 404, 409, 410, 413, 422, 429, 503)
 # Two that meet at a unique key: one sees the other's row the next time round.
 _MEETINGS = 5
@@ -70,9 +78,11 @@ class Visit:
 class Doors:
     """Lets requests in, and runs use cases for them."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: Settings, measures: Measures | None = None) -> None:
         self.store, self.clock, self.settings = store, clock, settings
-        self.limits = Limits(settings.limits)
+        self.measures = measures or Measures()
+        self.limits = Limits(settings.limits, refused=lambda name: self.measures.limited.labels(name).inc())
+        self._networks = [ipaddress.ip_network(network) for network in settings.metrics_networks]
         # How a problem looks to a browser (control_plane.pages sets it): scope, status, code, and what programs get.
         self.problem_page: Callable[[Scope, int, str, Response], Response] | None = None
 
@@ -102,6 +112,10 @@ class Doors:
             include_in_schema=False,
         )
 
+    def operations(self) -> APIRouter:
+        """A router for who runs the server; all its routes need `operator`."""
+        return APIRouter(dependencies=[Depends(self.admit_operator)], include_in_schema=False)
+
     def adopt(self, router: APIRouter) -> APIRouter:
         """Say of a router that was made elsewhere that it is for everybody; a route in it that declares more is
         refused by `check`, because it has no door."""
@@ -110,16 +124,23 @@ class Doors:
                 route.endpoint.need = "public"  # type: ignore[attr-defined]
         return router
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         """Find the caller and hold him against the route's need. Raises Unauthorized, Forbidden, TooMany."""
+        if request.headers.get("authorization") or request.cookies.get(self.cookie):
+            await run_in_threadpool(self._admit, request)
+        else:  # nothing is to be looked up, so no thread is needed
+            self._admit(request)
+
+    def _admit(self, request: Request) -> None:
         now = self.clock.now()
         address = address_key(request.client.host if request.client else "")
         wanted: Need = request.scope["route"].endpoint.need
         authorization = request.headers.get("authorization", "")
         cookie = request.cookies.get(self.cookie, "")
         visit = Visit(Caller("visitor", ""), "", address)
+        use_awaited = False
         if authorization:
-            visit = self._by_key(authorization, address)
+            visit, use_awaited = self._by_key(authorization, address)
         elif request.method not in _SAFE:
             check_origin(request, self.setup.base_url)
         if cookie and not authorization:
@@ -130,15 +151,42 @@ class Doors:
                     raise
         if visit.caller.actor != "visitor":
             self.limits.take("caller", visit.caller.actor, now)
+        visit = replace(visit, caller=replace(visit.caller, address_hash=address_hash(address)))
         request.state.visit = visit  # also when he is refused: the page that says so knows him
         allow(visit.caller, wanted)
+        if use_awaited and wanted not in _NO_USE:
+            self.store.write(lambda connection: uses.note(connection, now, self.setup, visit.caller, "api"))
 
-    def _by_key(self, authorization: str, address: str) -> Visit:
+    async def admit_operator(self, request: Request) -> None:
+        """The door of routes for who runs the server: loopback and `http.metrics_networks`, not through a proxy. It
+        waits for no thread, for it must open when all are busy. Raises Forbidden."""
+        if not self._from_operator(request):
+            raise Forbidden("operators_only", "this is for loopback and http.metrics_networks")
+        if request.method not in _SAFE:
+            check_origin(request, self.setup.base_url)
+
+    def _from_operator(self, request: Request) -> bool:
+        if any(name in request.headers for name in _FORWARDED):
+            return False
+        try:
+            address = ipaddress.ip_address(request.client.host if request.client else "")
+        except ValueError:
+            return False
+        return address.is_loopback or any(address in network for network in self._networks)
+
+    def _by_key(self, authorization: str, address: str) -> tuple[Visit, bool]:
+        """And whether a use of the service would accept something."""
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthorized("scheme_unknown", "Authorization: Bearer and an API key")
         now = self.clock.now()
-        return Visit(self.store.read(lambda connection: keys.caller(connection, now, secret.strip())), "", address)
+
+        def ask(connection: sa.Connection) -> tuple[Caller, bool]:
+            caller = keys.caller(connection, now, secret.strip())
+            return caller, uses.awaited(connection, now, caller)
+
+        caller, use_awaited = self.store.read(ask)
+        return Visit(caller, "", address), use_awaited
 
     def _by_session(self, request: Request, cookie: str, address: str, wanted: Need) -> Visit:
         now = self.clock.now()
@@ -212,6 +260,8 @@ def allow(caller: Caller, wanted: Need) -> None:
     if wanted == "person":
         if not caller.person or (caller.role == "staff" and caller.ticket):
             raise Forbidden("person_only", "this is for a person who is signed in")
+    elif wanted == "operator":
+        raise Forbidden("operators_only", "no sign-in leads here")  # `admit_operator` is its door
     elif wanted == "staff":
         if caller.role != "staff":
             raise Forbidden("staff_only", "this is for staff")
@@ -244,8 +294,9 @@ def check(app: FastAPI) -> None:
         declared = getattr(route.endpoint, "need", None)
         if declared not in NEEDS:
             raise RuntimeError(f"{route.path} declares no need: write @need(...) at {route.endpoint.__qualname__}")
+        door = Doors.admit_operator if declared == "operator" else Doors.admit
         if declared != "public" and not any(
-            getattr(one.dependency, "__func__", None) is Doors.admit for one in route.dependencies
+            getattr(one.dependency, "__func__", None) is door for one in route.dependencies
         ):
             raise RuntimeError(f"{route.path} has no door: make its router by Doors.router")
 
@@ -262,8 +313,8 @@ def form(request: Request) -> Fields:
     return found
 
 
-def visit(request: Request) -> Visit:
-    """The visit that the door has let in."""
+async def visit(request: Request) -> Visit:
+    """The visit that the door has let in. (Not `def`: it would be sent to a thread for this one line.)"""
     found: Visit = request.state.visit
     return found
 

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from control_plane.errors import TooMany
@@ -37,8 +38,14 @@ LIMITS: dict[str, Limit] = {
 class Limits:
     """Buckets of one process, by name and key."""
 
-    def __init__(self, limits: dict[str, Limit], buckets_max: int = BUCKETS_MAX) -> None:
-        self._limits, self._buckets_max = limits, buckets_max
+    def __init__(
+        self,
+        limits: dict[str, Limit],
+        buckets_max: int = BUCKETS_MAX,
+        refused: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """`refused` is told the name of the limit at each refusal."""
+        self._limits, self._buckets_max, self._refused = limits, buckets_max, refused
         self._left: OrderedDict[tuple[str, str], tuple[float, datetime.datetime]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,6 +60,7 @@ class Limits:
             if len(self._left) > self._buckets_max:
                 self._left.popitem(last=False)
         if not allowed:
+            self._refused(name)
             raise TooMany("too_often", "too often; try again later", retry_after_s=(1 - left) * limit.every_s)
 
     def __len__(self) -> int:

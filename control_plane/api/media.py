@@ -15,8 +15,10 @@ from control_plane.errors import Unauthorized
 from control_plane.rooms import usage
 from control_plane.rooms.setup import Setup
 from control_plane.storage.store import Store
+from control_plane.watch.measures import Measures
+from sfu import logs
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("stentor.control")
 # A media server sends 150.
 RECORDS_MAX = 1_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -75,7 +77,7 @@ class Taken(BaseModel):
     foreign: int
 
 
-def router(store: Store, clock: Clock, setup: Setup) -> APIRouter:
+def router(store: Store, clock: Clock, setup: Setup, measures: Measures) -> APIRouter:
     """Records are kept before they are acknowledged; the same ones again change nothing."""
     routes = APIRouter(include_in_schema=False)
     expected = setup.media.uplink_token.encode()
@@ -89,8 +91,10 @@ def router(store: Store, clock: Clock, setup: Setup) -> APIRouter:
             return Taken(new=0, known=0, foreign=0)
         records = [_record(one) for one in batch.records if not (isinstance(one, Used) and one.to_ms <= one.from_ms)]
         if len(records) < len(batch.records):
-            _log.error("%d records of no duration were not kept", len(batch.records) - len(records))
+            _log.error("records of no duration", extra=logs.fields(records=len(batch.records) - len(records)))
         taken = store.write(lambda connection: usage.take(connection, clock.now(), batch.boot, records))
+        for result, count in (("new", taken.new), ("known", taken.known), ("foreign", taken.foreign)):
+            measures.usage_records.labels(result).inc(count)
         return Taken(new=taken.new, known=taken.known, foreign=taken.foreign)
 
     return routes

@@ -1,23 +1,32 @@
-"""[I/O] Around every request: an id, HTTPS, the count of its address, the size of its body, headers of its answer."""
+"""[I/O] Around every request: an id, HTTPS, the count of its address, the size of its body, headers of its answer, its
+figures, and the last net for faults of ours."""
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
+from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.api import doors, problems
+from control_plane.api import doors, probes, problems
 from control_plane.api.limits import address_key
 from control_plane.errors import TooMany
+from control_plane.watch.timing import stopwatch
+from sfu import logs
+
+log = logging.getLogger("stentor.control")
 
 # The largest that anything here is sent is a scanned order (base64 in JSON); all else is a few KiB.
 BODY_BYTES_MAX = 64 * 1024
 LARGE_BODY_BYTES_MAX = 8 * 1024 * 1024
 LARGE_BODIES = frozenset(("/api/v1/staff/accounts",))
+# Somebody has noticed by then.
+SLOW_S = 1.0
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _SENT_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 
@@ -61,7 +70,8 @@ class BodyLimit:
 
 
 class Outermost:
-    """Gives each request an id, counts it, sends plain HTTP to HTTPS (ACC-25), sets the headers of every answer."""
+    """Gives each request an id, counts it, sends plain HTTP to HTTPS (ACC-25), sets the headers of every answer, and
+    answers for what nothing further in has caught: nobody's log but ours is told of that."""
 
     def __init__(self, app: ASGIApp, doors: doors.Doors) -> None:
         self._app, self._doors, self._dev = app, doors, doors.settings.dev
@@ -70,34 +80,60 @@ class Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        sent = headers.get("x-request-id", "")
+        took = stopwatch()
+        sent = Headers(scope=scope).get("x-request-id", "")
         identity = sent if _SENT_ID.fullmatch(sent) else f"req_{secrets.token_hex(10)}"
         scope.setdefault("state", {})["request_id"] = identity
-        host = headers.get("host", "")
-        plain_allowed = self._dev and _name(host) in _LOOPBACK
+        status: int | None = None
 
         async def add(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                answer["X-Request-ID"] = identity
-                answer.setdefault("Cache-Control", "no-store")
-                answer["X-Content-Type-Options"] = "nosniff"
-                answer.setdefault("Referrer-Policy", "no-referrer")
-                if scope["scheme"] == "https":
-                    answer["Strict-Transport-Security"] = "max-age=31536000"
+                status = message["status"]
+                _head(scope, message, identity)
             await send(message)
 
-        if scope["scheme"] != "https" and not plain_allowed:
-            await _to_https(scope, host)(scope, receive, add)
-            return
+        try:
+            await self._admitted(scope)(scope, receive, add)
+        except Exception as fault:
+            answer = problems.unexpected(scope, fault)
+            if status is not None:
+                # Half an answer is out; the server cuts it off. Its log would quote the fault's own words.
+                raise RuntimeError("a request failed after its answer had begun") from None
+            await answer(scope, receive, add)
+        finally:
+            self._count(scope, status, took())
+
+    def _admitted(self, scope: Scope) -> ASGIApp:
+        """What answers: the application, or a refusal before it."""
+        probe = scope["path"] in probes.PATHS
+        host = Headers(scope=scope).get("host", "")
+        if scope["scheme"] != "https" and not (probe or (self._dev and _name(host) in _LOOPBACK)):
+            return _to_https(scope, host)
+        if probe:  # which a flood from the same address must not turn away: the process would be taken for dead
+            return self._app
         try:
             self._doors.limits.take("address", address_key((scope.get("client") or ("",))[0]), self._doors.clock.now())
         except TooMany as much:
-            refusal = problems.told(scope, 429, much.code, much.reason, retry_after_s=much.retry_after_s)
-            await refusal(scope, receive, add)
-            return
-        await self._app(scope, receive, add)
+            return problems.told(scope, 429, much.code, much.reason, retry_after_s=much.retry_after_s)
+        return self._app
+
+    def _count(self, scope: Scope, status: int | None, seconds: float) -> None:
+        route = problems.route(scope)
+        self._doors.measures.request(route, scope["method"], status, seconds)
+        if seconds >= SLOW_S:
+            where = problems.whereabouts(scope)
+            log.warning("slow request", extra=logs.fields(**where, status=status or 0, ms=round(seconds * 1000)))
+
+
+def _head(scope: Scope, message: MutableMapping[str, Any], identity: str) -> None:
+    answer = MutableHeaders(scope=message)
+    answer["X-Request-ID"] = identity
+    answer.setdefault("Cache-Control", "no-store")
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer.setdefault("Referrer-Policy", "no-referrer")
+    if scope["scheme"] == "https":
+        answer["Strict-Transport-Security"] = "max-age=31536000"
 
 
 def _to_https(scope: Scope, host: str) -> ASGIApp:

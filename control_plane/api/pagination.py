@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -38,6 +39,8 @@ def _write(place: int, name: str) -> str:
 def _read(cursor: str) -> tuple[int, str]:
     try:
         place, _, name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
-        return int(place[:9]), name
+        if re.fullmatch("[0-9]{1,9}", place):
+            return int(place), name
     except (ValueError, binascii.Error):
-        raise Invalid("cursor_malformed", "this cursor is not one of ours", field="cursor") from None
+        pass
+    raise Invalid("cursor_malformed", "this cursor is not one of ours", field="cursor")

@@ -17,9 +17,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from control_plane.errors import ControlPlaneError
+from control_plane.running import faults
+from sfu import logs
 
 MEDIA_TYPE = "application/problem+json"
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("stentor.control")
 
 
 class Problem(BaseModel):
@@ -32,6 +34,11 @@ class Problem(BaseModel):
     code: str
     request_id: str
     field: str | None = None
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These answers of a route for the OpenAPI, in place of FastAPI's own."""
+    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
 def answer(
@@ -90,7 +97,10 @@ def told(
         headers=headers,
     )
     state = scope["app"].state if "app" in scope else None
-    page = getattr(getattr(state, "doors", None), "problem_page", None)
+    doors = getattr(state, "doors", None)
+    if doors is not None:
+        doors.measures.problem(code)
+    page = getattr(doors, "problem_page", None)
     wished = Headers(scope=scope).get("accept", "")
     if page is None or scope["path"].startswith("/api/") or "text/html" not in wished:
         return plain
@@ -106,13 +116,34 @@ async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
     await refusal(scope, receive, send)
 
 
+def unexpected(scope: Scope, fault: Exception) -> Response:
+    """The answer to a fault of ours. The log gets its kind and place, not its message, which may hold what somebody
+    typed."""
+    _log.error("request failed", extra=logs.fields(**whereabouts(scope), fault=faults.told(fault)))
+    return told(scope, 500, "internal", "a fault of ours")
+
+
+def whereabouts(scope: Scope) -> dict[str, str]:
+    """Which request it is, for the log: ids and our own words, nothing that the caller chose but the id of a proxy."""
+    visit = scope.get("state", {}).get("visit")
+    found = {"request": request_id(scope), "method": scope["method"], "route": route(scope)}
+    if visit is not None and visit.caller.account:
+        found["account"] = visit.caller.account
+    return found
+
+
+def route(scope: Scope) -> str:
+    """The template of the route that the request has come to; "none" before it has."""
+    return str(getattr(scope.get("route"), "path", "none"))
+
+
 def install(app: FastAPI) -> None:
     """Let every error of `app` leave by this door."""
 
     @app.exception_handler(ControlPlaneError)
     async def ours(request: Request, error: ControlPlaneError) -> Response:
         if error.status >= 500 and error.retry_after_s is None:
-            _log.error("request %s: %s", request_id(request.scope), error.code)
+            _log.error("request failed", extra=logs.fields(**whereabouts(request.scope), code=error.code))
         return told(
             request.scope,
             error.status,
@@ -125,7 +156,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def schema(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
+        where = [str(part) for part in first["loc"][1:]]  # the first says whether it was in the body or the address
         code = {"missing": "field_missing", "extra_forbidden": "field_unknown", "json_invalid": "json_malformed"}
         # The sentence of pydantic names the rule and never repeats the value.
         return told(
@@ -146,13 +177,3 @@ def install(app: FastAPI) -> None:
             http.HTTPStatus(error.status_code).phrase,
             headers=dict(error.headers or {}),
         )
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # The type and place, not the message: it may hold what somebody typed.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        _log.error("request %s: %s at %s", request_id(request.scope), type(error).__name__, place)
-        return told(request.scope, 500, "internal", "a fault of ours")

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
-from control_plane.api.bodies import Body, Line, Word, given
-from control_plane.api.doors import Doors, Here, need
+from control_plane.api.bodies import Body, Line, Word, given, utc
+from control_plane.api.doors import Doors, Here, Visit, need
 from control_plane.api.idempotency import Answer
 from control_plane.api.pagination import LIMIT, LIMIT_MAX, listed, page
 from control_plane.errors import NotFound
@@ -28,11 +28,13 @@ InvitationId = Annotated[str, Path(max_length=40, pattern=r"^inv_[a-z2-7]+$")]
 
 
 class EventWish(Body):
-    """`seats`: fewer than the plan gives. `access` "invited" lets nobody in by the id alone."""
+    """`seats`: fewer than the plan gives. `access` "invited" lets nobody in by the id alone. `listed`: an open event
+    stands on the account's public page, with its id."""
 
     kind: Kind = "meeting"
     title: Line
     access: Literal["open", "invited"] = "open"
+    listed: bool = False
     starts_at: AwareDatetime | None = None
     seats: int | None = Field(default=None, ge=1, le=10_000)
 
@@ -43,6 +45,7 @@ class EventChange(Body):
     kind: Kind = "webinar"
     title: Line = ""
     access: Literal["open", "invited"] = "open"
+    listed: bool = False
     starts_at: AwareDatetime | None = None
     seats: int | None = Field(default=None, ge=1, le=10_000)
 
@@ -55,6 +58,7 @@ class EventView(Body):
     kind: str
     title: str
     access: str
+    listed: bool
     starts_at: str | None
     seats: int | None
     seats_max: int
@@ -138,6 +142,7 @@ def _view(event: events.Event) -> EventView:
         kind=event.kind,
         title=event.title,
         access=event.access,
+        listed=event.listed,
         starts_at=_iso(event.starts_at),
         seats=event.seats,
         seats_max=event.limits.seats,
@@ -155,6 +160,36 @@ def _answer(status: int, body: Body) -> Answer:
     return Answer(status, body.model_dump_json())
 
 
+def let_in(
+    doors: Doors, setup: Setup, guesses: Guesses, visit: Visit, number: str, name: str, link: str
+) -> joining.Admission:
+    """The way into a room, of API and pages alike. Raises TooMany, and what `joining` raises."""
+    now = doors.clock.now
+    with doors.measures.joining():
+        guesses.check(visit.address, now())
+        try:
+            found = doors.store.read(
+                lambda connection: joining.find(connection, now(), setup, visit.caller, number, link)
+            )
+        except NotFound:
+            guesses.failed(visit.address, now())
+            raise
+        if found.reads_only:
+            return doors.store.read(
+                lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
+            )
+        return doors.write(
+            lambda connection: joining.admit(
+                connection,
+                now(),
+                setup,
+                visit.caller,
+                joining.find(connection, now(), setup, visit.caller, number, link),
+                name,
+            )
+        )
+
+
 def router(doors: Doors, setup: Setup, guesses: Guesses | None = None) -> APIRouter:
     """Routes for who has the right `events`, for staff, and for everybody who wants to join."""
     routes = doors.router("rooms")
@@ -167,30 +202,7 @@ def router(doors: Doors, setup: Setup, guesses: Guesses | None = None) -> APIRou
     @need("public")
     def join(visit: Here, body: JoinWish) -> JoinView:
         """A grant to come into the room with this id, and the address of the room. Without an account too."""
-        tried.check(visit.address, now())
-        number, name = parse(body.id), joining.display_name(body.name)
-        try:
-            found = doors.store.read(
-                lambda connection: joining.find(connection, setup, visit.caller, number, body.link)
-            )
-        except NotFound:
-            tried.failed(visit.address, now())
-            raise
-        if found.settled:
-            admission = doors.store.read(
-                lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
-            )
-        else:
-            admission = doors.write(
-                lambda connection: joining.admit(
-                    connection,
-                    now(),
-                    setup,
-                    visit.caller,
-                    joining.find(connection, setup, visit.caller, number, body.link),
-                    name,
-                )
-            )
+        admission = let_in(doors, setup, tried, visit, parse(body.id), joining.display_name(body.name), body.link)
         return JoinView(
             address=admission.address,
             token=admission.token,
@@ -229,7 +241,7 @@ def _own_events(routes: APIRouter, doors: Doors, setup: Setup) -> None:
     @need("events")
     def create(request: Request, visit: Here, body: EventWish) -> Response:
         """Plan an event; it has its 9-digit id from now on."""
-        plan = events.Plan(body.kind, body.title, body.access, _utc(body.starts_at), body.seats)
+        plan = events.Plan(body.kind, body.title, body.access, _utc(body.starts_at), body.seats, body.listed)
         return doors.act(
             request,
             body.model_dump_json().encode(),
@@ -346,4 +358,4 @@ def _invitations(routes: APIRouter, doors: Doors, setup: Setup) -> None:
 
 
 def _utc(at: datetime.datetime | None) -> datetime.datetime | None:
-    return None if at is None else at.astimezone(datetime.UTC)
+    return None if at is None else utc(at, "starts_at")

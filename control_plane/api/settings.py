@@ -22,3 +22,4 @@ class Settings:
     hashing_queue: int = QUEUE_MAX
     limits: dict[str, Limit] = field(default_factory=lambda: dict(LIMITS))
     providers: tuple[Provider, ...] = ()
+    metrics_networks: tuple[str, ...] = ()  # whose /metrics it is beside loopback's

@@ -14,10 +14,6 @@ import sqlalchemy as sa
 from control_plane.errors import Invalid, TooMany
 from control_plane.legal.tables import feedback
 
-NOTICE = (
-    "We may use what you send here freely, without payment and without naming you, and we do not treat it as "
-    "confidential. Please send nothing that is secret or about other people."
-)
 CHARACTERS_MAX = 4000
 # Of everybody who does not sign, together: more is a machine, and staff would read none of it.
 UNSIGNED_AN_HOUR = 100

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from control_plane.errors import Invalid
+
+# All texts in force in all languages: each is read at every visit, and never changes. Kept by its words, so that of a
+# text which was changed nothing is.
+KEPT = 64
 
 # No pictures: a text that is saved must be whole.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -29,6 +33,7 @@ def normalised(body: str) -> str:
     return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
 
 
+@functools.lru_cache(KEPT)
 def body_hash(body: str) -> str:
     """SHA-256 of the normalised body in UTF-8, hexadecimal (LEG-01); `sha256sum` of a download gives the same."""
     return hashlib.sha256(normalised(body).encode()).hexdigest()
@@ -42,7 +47,8 @@ def title(body: str) -> str:
     return found[0]
 
 
-def chapters(body: str, anchors: Sequence[str]) -> tuple[Chapter, ...]:
+@functools.lru_cache(KEPT)
+def chapters(body: str, anchors: tuple[str, ...]) -> tuple[Chapter, ...]:
     """Its headings of the second level with their anchors, which are the same in all languages (LEG-13).
 
     Raises Invalid unless there are as many of the one as of the other.
@@ -53,7 +59,8 @@ def chapters(body: str, anchors: Sequence[str]) -> tuple[Chapter, ...]:
     return tuple(Chapter(anchor, title) for anchor, title in zip(anchors, titles, strict=True))
 
 
-def html(body: str, anchors: Sequence[str]) -> str:
+@functools.lru_cache(KEPT)
+def html(body: str, anchors: tuple[str, ...]) -> str:
     """A fragment of HTML with an id at every chapter. Safe to put into a page as it is."""
     tokens = _MARKDOWN.parse(body)
     headings = (token for token in tokens if token.type == "heading_open" and token.tag == "h2")

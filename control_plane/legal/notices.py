@@ -8,7 +8,7 @@ stand, and the bounce is kept for staff (ACC-11).
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,12 +23,18 @@ from control_plane.legal.tables import acceptances, notices
 from control_plane.storage.columns import Instant
 
 FEES = "fees"
-# One transaction tells so many; a job calls again until nobody is left.
-BATCH = 200
+TEMPLATES = ("legal_change", "legal_fees")
+# One transaction looks at so many accounts, each some 20 ms of the one writer on a busy machine; a job calls again.
+BATCH = 5
 
 
 class Post(Protocol):
-    """Puts a mail to the account's last known address into the outbox. False when none is known."""
+    """Puts a mail to the account's last known address into the outbox. False when none is known.
+
+    `values`: `text`, the kind of the text that says what changes ("" when a price list does), and its `version`; the
+    instants `begins` (in force at the earliest), `latest` (in force in any case) and `deadline` (ending until then
+    keeps the old version), as ISO 8601 in UTC.
+    """
 
     def __call__(
         self,
@@ -59,23 +65,41 @@ class Notice:
     bounced_at: datetime.datetime | None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """`told` of the accounts that were looked at; `last` is the last of those, "" when nobody was left."""
+
+    told: int
+    last: str
+
+
 def announce(
-    connection: sa.Connection, now: datetime.datetime, *, kind: Kind, version: str, post: Post, limit: int = BATCH
-) -> int:
-    """Tell the next accounts of a published version; how many. 0: everybody is told.
+    connection: sa.Connection,
+    now: datetime.datetime,
+    *,
+    kind: Kind,
+    version: str,
+    post: Post,
+    after: str = "",
+    limit: int = BATCH,
+) -> Batch:
+    """Tell the accounts behind `after`, in the order of ids, of a published version; the same call again does nothing.
 
     Told are accounts that accepted an earlier version of it, but for those that ended their agreement over a change of
     it (the old version is theirs to the end). If the version names fees, they are announced with it, with 30 days.
     """
     text = published.shown(connection, kind, version, ORIGINAL)
-    accounts = _untold(connection, kind, version, limit)
-    for account in accounts:
+    next_ = _accepted_any(connection, kind, after, limit)
+    untold = _untold(connection, kind, version, next_)
+    for account in untold:
         old = binding(connection, account, kind, now)
-        _tell(connection, now, account, kind, version, old, Change(now, text.in_force_at), text.published_at, post)
+        _tell(
+            connection, now, account, kind, version, old, Change(now, text.in_force_at), text.published_at, post, kind
+        )
         if text.names_fees:
             change = changes.fees(now, text.in_force_at)
-            _tell(connection, now, account, FEES, version, old, change, text.published_at, post)
-    return len(accounts)
+            _tell(connection, now, account, FEES, version, old, change, text.published_at, post, kind)
+    return Batch(len(untold), next_[-1] if next_ else "")
 
 
 def announce_fees(
@@ -93,7 +117,7 @@ def announce_fees(
     """Tell one account of fees, which bind it after 30 days at the earliest. `prices` names the price list; `fees` are
     its lines for this account, as the catalogue has them. Twice the same does nothing."""
     change = changes.fees(now, in_force_at)
-    _tell(connection, now, account, FEES, prices, old_prices, change, published_at, post, fees)
+    _tell(connection, now, account, FEES, prices, old_prices, change, published_at, post, "", fees)
 
 
 def bounced(connection: sa.Connection, now: datetime.datetime, mail_key: str) -> None:
@@ -102,6 +126,11 @@ def bounced(connection: sa.Connection, now: datetime.datetime, mail_key: str) ->
     asked = notices.update().where(notices.c.mail_key == mail_key).values(bounced_at=first)
     if connection.execute(asked).rowcount == 0:
         raise NotFound("no_notice", "no notice was sent with this key")
+
+
+def awaits_use(connection: sa.Connection, now: datetime.datetime, account: str) -> bool:
+    """Whether a use of the service would accept a change now. One look into an index: it is asked at every use."""
+    return bool(_open(connection, now, account))
 
 
 def used(
@@ -118,14 +147,7 @@ def used(
     """The account did something; the kinds of texts whose new version it accepts by it (LEG-04), recorded (LEG-02)."""
     if not changes.is_use(act, access):
         return []
-    open_ = [
-        notice
-        for notice in of_account(connection, account)
-        if notice.change.by_use
-        and notice.change.used_at is None
-        and notice.change.ended_at is None
-        and notice.change.not_before <= now <= notice.change.deadline
-    ]
+    open_ = _open(connection, now, account)
     for notice in open_:
         connection.execute(notices.update().where(*_is(notice)).values(used_at=now))
     if open_:
@@ -182,7 +204,21 @@ def of_account(connection: sa.Connection, account: str) -> list[Notice]:
     return _rows(connection, notices.c.account == account)
 
 
-def _untold(connection: sa.Connection, kind: str, version: str, limit: int) -> list[str]:
+def _open(connection: sa.Connection, now: datetime.datetime, account: str) -> list[Notice]:
+    """What a use accepts at this instant."""
+    unused = (notices.c.by_use, notices.c.used_at.is_(None), notices.c.ended_at.is_(None), notices.c.not_before <= now)
+    found = _rows(connection, notices.c.account == account, *unused)
+    return [notice for notice in found if now <= notice.change.deadline]
+
+
+def _accepted_any(connection: sa.Connection, kind: str, after: str, limit: int) -> list[str]:
+    """The next accounts that ever accepted a version of it."""
+    column = acceptances.c.account
+    asked = sa.select(column).where(acceptances.c.kind == kind, column > after).distinct().order_by(column).limit(limit)
+    return [str(account) for account in connection.scalars(asked)]
+
+
+def _untold(connection: sa.Connection, kind: str, version: str, among: Sequence[str]) -> list[str]:
     told = sa.select(notices.c.account).where(notices.c.kind == kind, notices.c.version == version)
     newer = sa.select(acceptances.c.account).where(
         acceptances.c.kind == kind, acceptances.c.version >= version, acceptances.c.account.is_not(None)
@@ -193,15 +229,10 @@ def _untold(connection: sa.Connection, kind: str, version: str, limit: int) -> l
         notices.c.ended_at.is_not(None),
         ~sa.exists().where(again.c.account == notices.c.account, again.c.kind == kind, again.c.at > notices.c.ended_at),
     )
-    asked = (
-        sa.select(acceptances.c.account)
-        .where(acceptances.c.kind == kind, acceptances.c.account.is_not(None))
-        .where(*(acceptances.c.account.not_in(some) for some in (told, newer, left)))
-        .distinct()
-        .order_by(acceptances.c.account)
-        .limit(limit)
-    )
-    return [account for account in connection.scalars(asked) if account is not None]
+    # Each asks for these accounts alone, so that a batch costs the same however many customers there are.
+    columns = ((told, notices.c.account), (newer, acceptances.c.account), (left, notices.c.account))
+    done = {found for asked, column in columns for found in connection.scalars(asked.where(column.in_(among)))}
+    return [account for account in among if account not in done]
 
 
 def _tell(
@@ -214,6 +245,7 @@ def _tell(
     change: Change,
     on_site_at: datetime.datetime,
     post: Post,
+    text: str,
     fees: Mapping[str, Any] | None = None,
 ) -> None:
     """Does nothing if the account was told already."""
@@ -221,17 +253,15 @@ def _tell(
     if _rows(connection, *same):
         return
     key = f"legal:{kind}:{version}:{account}"
-    values = {
-        "kind": kind,
-        "version": version,
-        "deadline": change.deadline.isoformat(),
-        "address": "/legal" if kind == FEES else f"/legal/{kind}/{version}/{ORIGINAL}",
-    }
+    latest = max(change.deadline, change.not_before)
+    begins = max(now, change.not_before) if change.by_use else latest
+    instants = {"begins": begins, "latest": latest, "deadline": change.deadline}
+    values = {"text": text, "version": version, **{name: at.isoformat() for name, at in instants.items()}}
     sent = post(
         connection,
         now,
         account=account,
-        template=f"legal_{'fees' if kind == FEES else 'change'}",
+        template="legal_fees" if kind == FEES else "legal_change",
         key=key,
         values=values,
     )

@@ -13,6 +13,7 @@ from control_plane.errors import Conflict, Internal, Invalid, NotFound
 from control_plane.legal import markdown
 from control_plane.legal.kinds import KINDS, LANGUAGES, ORIGINAL, Kind, language_of
 from control_plane.legal.tables import texts
+from control_plane.running import jobs
 
 # Long enough for any contract; the pages of a text are made anew at every call.
 BODY_CHARACTERS_MAX = 200_000
@@ -32,24 +33,30 @@ class Edition:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A published text."""
+class Heading:
+    """A published text without its words: what a notice or a list says of it."""
 
     kind: str
     version: str
     language: str
     title: str
-    body: str
-    body_hash: str
-    anchors: tuple[str, ...]
     names_fees: bool
-    in_force_at: datetime.datetime
-    published_at: datetime.datetime
 
     @property
     def address(self) -> str:
         """Where it can always be found (LEG-06)."""
         return f"/legal/{self.kind}/{self.version}/{self.language}"
+
+
+@dataclass(frozen=True)
+class Text(Heading):
+    """A published text."""
+
+    body: str
+    body_hash: str
+    anchors: tuple[str, ...]
+    in_force_at: datetime.datetime
+    published_at: datetime.datetime
 
     @property
     def chapters(self) -> tuple[markdown.Chapter, ...]:
@@ -61,7 +68,8 @@ class Text:
 
 
 def publish(connection: sa.Connection, now: datetime.datetime, editions: Iterable[Edition]) -> list[tuple[Kind, str]]:
-    """Add what is not there yet; the new versions by kind. Twice the same does nothing.
+    """Add what is not there yet; the new versions by kind. Twice the same does nothing. A version that changes an
+    earlier one is announced to customers by jobs that are put in this very transaction (legal.announcing).
 
     A version is in force from its date (midnight UTC), but never from before it was published, except for the first
     ones of a kind: they are its history. Raises Conflict for a text that is published with other words, or a version
@@ -106,6 +114,9 @@ def publish(connection: sa.Connection, now: datetime.datetime, editions: Iterabl
                 published_at=now,
             )
         )
+    for kind, version in new:
+        if newest_before[kind]:
+            _announce_later(connection, now, shown(connection, kind, version, ORIGINAL))
     return list(new)
 
 
@@ -135,6 +146,19 @@ def shown(connection: sa.Connection, kind: str, version: str, language: str) -> 
     return found
 
 
+def headings(connection: sa.Connection, versions: Iterable[str], language: str) -> list[Heading]:
+    """Of these versions of all kinds, in this language or else in the original."""
+    columns = (texts.c.kind, texts.c.version, texts.c.language, texts.c.title, texts.c.names_fees)
+    wanted = {language_of(language), ORIGINAL}
+    asked = sa.select(*columns).where(texts.c.version.in_(sorted(set(versions))), texts.c.language.in_(wanted))
+    found = {}
+    for heading in sorted(
+        (Heading(*row) for row in connection.execute(asked)), key=lambda one: one.language != ORIGINAL
+    ):
+        found[heading.kind, heading.version] = heading
+    return list(found.values())
+
+
 def editions_of(connection: sa.Connection, kind: str, version: str) -> dict[str, Text]:
     """One version by language; empty if there is none."""
     asked = sa.select(texts).where(texts.c.kind == kind, texts.c.version == version)
@@ -147,6 +171,22 @@ def all_versions(connection: sa.Connection) -> list[Text]:
     found.sort(key=lambda text: LANGUAGES.index(text.language))
     found.sort(key=lambda text: text.version, reverse=True)
     return sorted(found, key=lambda text: KINDS.index(text.kind))
+
+
+def _announce_later(connection: sa.Connection, now: datetime.datetime, text: Text) -> None:
+    """Twice for one that is published in advance: who signs up before its date accepts the earlier version as well, and
+    is told when the date has come."""
+    rounds = {"published": now, "in_force": text.in_force_at}
+    for round_, due_at in rounds.items():
+        if round_ == "published" or due_at > now:
+            jobs.put(
+                connection,
+                kind="legal.announce",
+                key=f"legal.announce:{text.kind}:{text.version}:{round_}",
+                due_at=due_at,
+                account=None,
+                payload={"kind": text.kind, "version": text.version, "round": round_, "after": ""},
+            )
 
 
 def _check(edition: Edition) -> None:

@@ -2,8 +2,8 @@
 
 Nothing that a person has given can become a header: addresses and names are checked, a subject is one line. Templates
 are templates/<name>.txt (with a block `subject`) and templates/<name>.html; a template of another area is a pair of
-files there. English is in the templates; other languages are catalogues/<language>/LC_MESSAGES/mail.mo (babel.cfg says
-how they are made), and a word that a catalogue does not have is English.
+files there. English is in the templates; other languages are catalogues (control_plane.catalogues), and a sentence
+that a catalogue does not have is English.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from email.policy import SMTP
 from pathlib import Path
 
 import jinja2
-from babel.support import NullTranslations, Translations
 
+from control_plane import catalogues
 from control_plane.errors import Invalid
 
 FOLDER = Path(__file__).parent
-CATALOGUES = FOLDER / "catalogues"
 # RFC 5321: a path has at most 256 bytes with its brackets, a local part 64.
 ADDRESS_MAX, LOCAL_MAX, NAME_MAX, VALUE_MAX, SUBJECT_MAX = 254, 64, 200, 5000, 300
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -92,13 +91,11 @@ def check_name(name: str) -> None:
         raise Invalid("bad_name", "at most 200 letters in one line", field="name")
 
 
-def compose(
-    mail: Mail, sender: Sender, *, key: str, at: datetime.datetime, catalogues: Path = CATALOGUES
-) -> EmailMessage:
+def compose(mail: Mail, sender: Sender, *, key: str, at: datetime.datetime, area: Path = FOLDER) -> EmailMessage:
     """The message. `key` gives it its Message-ID, so that a mail which left twice can be seen to be one; `at` is when
     it was written. Raises jinja2.UndefinedError for a value that is missing, ValueError for a subject of more than one
-    line."""
-    texts = _templates(mail.language, catalogues)
+    line. `area`: the folder with other catalogues."""
+    texts = _templates(mail.language, area)
     template = texts.get_template(f"{mail.template}.txt")
     context = template.new_context(dict(mail.values))
     subject = "".join(template.blocks["subject"](context)).strip()
@@ -127,7 +124,7 @@ def _header(address: str, name: str) -> Address:
 
 
 @functools.cache
-def _templates(language: str, catalogues: Path) -> jinja2.Environment:
+def _templates(language: str, area: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER / "templates"),
         extensions=["jinja2.ext.i18n"],
@@ -135,6 +132,6 @@ def _templates(language: str, catalogues: Path) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         # Not trim_blocks: it would take the empty lines out of a text.
     )
-    found: NullTranslations = Translations.load(catalogues, [language.replace("-", "_")], domain="mail")
+    found = catalogues.translations(area, language.replace("-", "_"))
     environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
     return environment

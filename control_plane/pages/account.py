@@ -17,6 +17,7 @@ from control_plane.api.accounts.me import Choice, Correction, PasswordChange
 from control_plane.api.bodies import given
 from control_plane.api.doors import Here, Visit, form, need
 from control_plane.errors import ControlPlaneError, Invalid
+from control_plane.pages import notices
 from control_plane.pages.entry import speak
 from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
@@ -39,6 +40,7 @@ def router(pages: Pages) -> APIRouter:
                 "person": people.person(connection, visit.caller.person),
                 "accounts": people.accounts_of(connection, visit.caller.person),
                 "account": people.account(connection, visit.caller.account) if visit.caller.account else None,
+                "notices": notices.told(connection, now(), visit.caller.account, pages.language(request)),
                 "subscription": doors.setup.subscription(connection, visit.caller.account)
                 if visit.caller.account
                 else "none",
@@ -166,8 +168,8 @@ def _hashing(request: Request) -> Hashing:
 
 
 def zone_of(pages: Pages, visit: Visit) -> str:
-    """The time zone in which instants are shown: the account's."""
+    """The time zone in which instants are shown: the account's, or UTC where its name has left the zone database."""
     if not visit.caller.account:
         return "UTC"
     row = pages.doors.store.read(lambda connection: people.account(connection, visit.caller.account))
-    return str(row.time_zone)
+    return str(row.time_zone) if row.time_zone in fields.time_zones() else "UTC"

@@ -21,7 +21,7 @@ from control_plane.api.accounts.entry import (
     SignIn,
     SignUp,
     Token,
-    address_hash,
+    afterwards,
     device,
     form_of,
     with_cookie,
@@ -114,10 +114,13 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: sign_up.resend(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "sent.html", purpose="verify", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/sign-up/sent")
+        return afterwards(
+            doors,
+            see("/sign-up/sent"),
+            lambda connection: sign_up.resend(connection, now(), doors.setup, body.email),
+        )
 
     @routes.get("/verify")
     @need("public")
@@ -153,20 +156,21 @@ def router(pages: Pages) -> APIRouter:
         try:
             limit("sign_in_address", visit.address)
             body = taken(SignIn, {name: sent.one(name) for name in ("email", "password")})
-            limit("sign_in_account", addresses.sign_in_key(body.email))
-            found = await run_in_threadpool(
-                doors.store.read, lambda connection: sessions.credentials(connection, body.email)
-            )
-            right, newer = await hashing(request).compare(found.password_hash if found else None, body.password)
-            if not right or found is None:
-                raise sessions.wrong_credentials()
-            compared = found
-            signed_in = await run_in_threadpool(
-                doors.write,
-                lambda connection: sessions.sign_in(
-                    connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
-                ),
-            )
+            with doors.measures.signing_in():
+                limit("sign_in_account", addresses.sign_in_key(body.email))
+                found = await run_in_threadpool(
+                    doors.store.read, lambda connection: sessions.credentials(connection, body.email)
+                )
+                right, newer = await hashing(request).compare(found.password_hash if found else None, body.password)
+                if not right or found is None:
+                    raise sessions.wrong_credentials()
+                compared = found
+                signed_in = await run_in_threadpool(
+                    doors.write,
+                    lambda connection: sessions.sign_in(
+                        connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
+                    ),
+                )
         except (Refused, ControlPlaneError) as wrong:
             errors = errors_of(wrong, "email", "password")
             return pages.show(request, "sign_in.html", onward=onward, form=Form(typed(sent), errors))
@@ -204,10 +208,11 @@ def router(pages: Pages) -> APIRouter:
             limit("sign_up_address", visit.address)
             body = taken(Address, {"email": sent.one("email")})
             limit("mail_account", addresses.sign_in_key(body.email))
-            doors.write(lambda connection: resets.ask(connection, now(), doors.setup, body.email))
         except (Refused, ControlPlaneError) as wrong:
             return pages.show(request, "forgot.html", form=Form(typed(sent), errors_of(wrong, "email")))
-        return see("/forgot/sent")
+        return afterwards(
+            doors, see("/forgot/sent"), lambda connection: resets.ask(connection, now(), doors.setup, body.email)
+        )
 
     @routes.get("/forgot/sent")
     @need("public")
@@ -265,7 +270,7 @@ def router(pages: Pages) -> APIRouter:
                 body.first_name,
                 body.last_name,
                 body.language,
-                address_hash(visit.address),
+                visit.caller.address_hash,
             )
             await run_in_threadpool(
                 doors.write,

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from control_plane.accounts import people
 from control_plane.api.bodies import Fields, given
 from control_plane.api.doors import Here, Visit, form, need
-from control_plane.api.rooms import EventChange, EventWish, InvitationWish, JoinWish
-from control_plane.errors import ControlPlaneError, NotFound
+from control_plane.api.rooms import EventChange, EventWish, InvitationWish, JoinWish, let_in
+from control_plane.errors import ControlPlaneError, NotFound, TooMany
 from control_plane.pages.account import zone_of
 from control_plane.pages.forms import Form, Refused, code, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
@@ -62,7 +62,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
         sent = form(request)
         try:
             body = taken(EventWish, _wish(sent, zone_of(pages, visit)))
-            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats)
+            plan = events.Plan(body.kind, body.title, body.access, body.starts_at, body.seats, body.listed)
             made = doors.write(lambda connection: events.create(connection, now(), setup, visit.caller, plan))
         except (Refused, ControlPlaneError) as wrong:
             return plan_form(request, visit, Form(typed(sent), errors_of(wrong, *_FIELDS)))
@@ -157,16 +157,16 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             row = people.person(connection, visit.caller.person)
             name = f"{row.first_name} {row.last_name}".strip() or row.email.partition("@")[0]
             number = events.get(connection, setup, visit.caller, event).number
-            found = joining.find(connection, setup, visit.caller, number, "")
+            found = joining.find(connection, now(), setup, visit.caller, number, "")
             shown = joining.display_name(name[: joining.NAME_CHARACTERS_MAX])
             return joining.admit(connection, now(), setup, visit.caller, found, shown)
 
-        return see(doors.write(use_case).address)
+        with doors.measures.joining():
+            return see(doors.write(use_case).address)
 
 
 def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) -> None:
     doors = pages.doors
-    now = doors.clock.now
 
     @routes.post("/join")
     @need("public")
@@ -204,34 +204,14 @@ def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) ->
     @need("public")
     def join(request: Request, visit: Here, number: str) -> Response:
         """A grant, and to the room with it."""
-        guesses.check(visit.address, now())
         sent = form(request)
         bare = parse(number)
         try:
             body = taken(JoinWish, {"id": bare, "name": sent.one("name"), "link": code(sent.one("token"))})
             name = joining.display_name(body.name)
-            try:
-                found = doors.store.read(
-                    lambda connection: joining.find(connection, setup, visit.caller, bare, body.link)
-                )
-            except NotFound:
-                guesses.failed(visit.address, now())
-                raise
-            if found.settled:
-                admission = doors.store.read(
-                    lambda connection: joining.admit(connection, now(), setup, visit.caller, found, name)
-                )
-            else:
-                admission = doors.write(
-                    lambda connection: joining.admit(
-                        connection,
-                        now(),
-                        setup,
-                        visit.caller,
-                        joining.find(connection, setup, visit.caller, bare, body.link),
-                        name,
-                    )
-                )
+            admission = let_in(doors, setup, guesses, visit, bare, name, body.link)
+        except TooMany:
+            raise
         except (Refused, ControlPlaneError) as wrong:
             kept = {"code": sent.one("token")}
             return join_form(request, bare, Form(typed(sent, **kept), errors_of(wrong, "name")))
@@ -242,6 +222,7 @@ def _wish(sent: Fields, zone: str) -> dict[str, Any]:
     """The fields of the form as the API's own body has them. Raises Refused."""
     values: dict[str, Any] = {name: sent.one(name).strip() for name in ("title", "kind", "access")}
     values["seats"] = sent.one("seats").strip() or None
+    values["listed"] = sent.one("listed") == "yes"
     values["starts_at"] = local_instant(sent.one("starts_at"), zone)
     if not values["title"]:
         raise Refused({"title": "field_missing"})

@@ -5,22 +5,20 @@ Nothing on a page comes from elsewhere, no style or script stands in it, and nob
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import urllib.parse
-import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from babel.dates import format_date, format_datetime
 from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
+from control_plane import dates
 from control_plane.accounts.tokens import csrf_of
 from control_plane.api.caller import Caller
 from control_plane.api.doors import Doors, Visit
@@ -72,6 +70,7 @@ def environment(language: str) -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        auto_reload=False,  # or each page asks the disk for the time of each of its templates
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -95,8 +94,8 @@ def environment(language: str) -> jinja2.Environment:
     )
     for name, table in (("kind_words", words.KINDS), ("role_words", words.ROLES), ("reason_words", words.REASONS)):
         made.globals[name] = [(code, words.say(language, sentence)) for code, sentence in table.items()]
-    made.filters["day"] = functools.partial(_day, language)
-    made.filters["instant"] = functools.partial(_instant, language)
+    made.filters["day"] = functools.partial(dates.day, language)
+    made.filters["instant"] = functools.partial(dates.instant, language)
     made.filters["say"] = functools.partial(words.say, language)
     return made
 
@@ -178,18 +177,3 @@ class Pages:
 def see(address: str) -> Response:
     """Post/Redirect/Get: the answer to a form that was taken."""
     return RedirectResponse(address, 303)
-
-
-def _day(language: str, day: datetime.date | datetime.datetime) -> str:
-    return format_date(day, "long", locale=_locale(language))
-
-
-def _instant(language: str, instant: datetime.datetime, zone: str = "UTC") -> str:
-    return format_datetime(
-        instant.astimezone(datetime.UTC), "d MMM y, HH:mm z", tzinfo=zoneinfo.ZoneInfo(zone), locale=_locale(language)
-    )
-
-
-def _locale(language: str) -> str:
-    """How dates are written: English ones as in the older of its countries, day before month."""
-    return "en_GB" if language == "en" else language

@@ -25,6 +25,8 @@ State = Literal["planned", "ended", "cancelled"]
 TITLE_CHARACTERS_MAX = 200
 # Of one account that are not over. More: somebody gathers ids, or a program of his runs wild.
 PLANNED_MAX = 5_000
+PUBLIC_MAX = 50
+BEGUN_SHOWN = datetime.timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Event:
     kind: Kind
     title: str
     access: Access
+    listed: bool
     starts_at: datetime.datetime | None
     seats: int | None
     state: State
@@ -53,6 +56,7 @@ class Plan:
     access: Access = "open"
     starts_at: datetime.datetime | None = None
     seats: int | None = None
+    listed: bool = False
 
 
 def create(connection: sa.Connection, now: datetime.datetime, setup: Setup, caller: Caller, plan: Plan) -> Event:
@@ -74,24 +78,49 @@ def create(connection: sa.Connection, now: datetime.datetime, setup: Setup, call
         "kind": plan.kind,
         "title": plan.title.strip(),
     }
-    row |= {"access": plan.access, "starts_at": plan.starts_at, "seats": plan.seats}
+    row |= {"access": plan.access, "listed": plan.listed, "starts_at": plan.starts_at, "seats": plan.seats}
     row |= {"state": "planned", "suspended_for": "", "created_at": now, "changed_at": now}
     connection.execute(room_events.insert().values(row))
     policies.settle(connection, now, setup, event)
     _noted(connection, now, caller.actor, caller.account, event, "event.created")
+    setup.used(connection, now, caller, "host")
     return get(connection, setup, caller, event)
 
 
 def get(connection: sa.Connection, setup: Setup, caller: Caller, event: str) -> Event:
     """Raises NotFound, also for another account's."""
-    return _event(connection, setup, own(connection, caller, event))
+    row = own(connection, caller, event)
+    return _event(setup, row, setup.plan(connection, row.account))
 
 
 def listed(connection: sa.Connection, setup: Setup, caller: Caller) -> list[Event]:
     """The account's events, the newest first."""
     mine = room_events.select().where(room_events.c.account == caller.account)
     rows = connection.execute(mine.order_by(room_events.c.created_at.desc(), room_events.c.id)).all()
-    return [_event(connection, setup, row) for row in rows]
+    plan = setup.plan(connection, caller.account)
+    return [_event(setup, row, plan) for row in rows]
+
+
+def public(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> list[dict[str, Any]]:
+    """What the account's public page shows (ACC-20): events that their host wants there, that everybody can join by
+    their number and that are ahead; those with a date first, in its order. One that began less than BEGUN_SHOWN ago is
+    ahead as well: it has no end, and who is late shall find it. At most PUBLIC_MAX; none while the account may not hold
+    any."""
+    if not setup.may_host(connection, account):
+        return []
+    plan = setup.plan(connection, account)
+    kinds = [kind for kind in KINDS if policies.size_of(setup, kind, plan, None).seats > 0]
+    ahead = room_events.c.starts_at.is_(None) | (room_events.c.starts_at > now - BEGUN_SHOWN)
+    asked = (
+        sa.select(room_events.c.number, room_events.c.title, room_events.c.kind, room_events.c.starts_at)
+        .where(room_events.c.account == account, room_events.c.state == "planned", room_events.c.suspended_for == "")
+        .where(room_events.c.listed, room_events.c.access == "open", room_events.c.kind.in_(kinds), ahead)
+        .order_by(
+            room_events.c.starts_at.is_(None), room_events.c.starts_at, room_events.c.created_at, room_events.c.id
+        )
+        .limit(PUBLIC_MAX)
+    )
+    return [dict(row._mapping) for row in connection.execute(asked)]
 
 
 def change(
@@ -102,7 +131,7 @@ def change(
     event: str,
     changes: Mapping[str, Any],
 ) -> Event:
-    """Other values for `title`, `access`, `starts_at`, `seats` or `kind` (a webinar becomes a large event and back).
+    """Other values for `title`, `access`, `listed`, `starts_at`, `seats` or `kind` (webinar to large event and back).
 
     Takes effect in a running room; lower limits put nobody out. Raises NotFound, Conflict for one that is over,
     Forbidden for a kind that the plan has not.
@@ -110,7 +139,7 @@ def change(
     caller.needs("events")
     before = own(connection, caller, event)
     _planned(before)
-    unknown = changes.keys() - {"title", "access", "starts_at", "seats", "kind"}
+    unknown = changes.keys() - {"title", "access", "listed", "starts_at", "seats", "kind"}
     if unknown:
         raise Invalid("field_unknown", f"{min(unknown)} cannot be changed", field=min(unknown))
     _check(str(changes.get("title", before.title)), changes.get("seats", before.seats))
@@ -122,6 +151,7 @@ def change(
     connection.execute(room_events.update().where(room_events.c.id == event).values(values))
     policies.settle(connection, now, setup, event)
     _noted(connection, now, caller.actor, caller.account, event, "event.changed")
+    setup.used(connection, now, caller, "host")
     return get(connection, setup, caller, event)
 
 
@@ -202,8 +232,7 @@ def _in_plan(connection: sa.Connection, setup: Setup, account: str, kind: Kind) 
         raise Forbidden("plan_kind", "the account's plan does not include events of this kind")
 
 
-def _event(connection: sa.Connection, setup: Setup, row: sa.Row[Any]) -> Event:
-    size, _ = policies.wanted(connection, setup, row)
+def _event(setup: Setup, row: sa.Row[Any], plan: str) -> Event:
     return Event(
         row.id,
         row.account,
@@ -211,11 +240,12 @@ def _event(connection: sa.Connection, setup: Setup, row: sa.Row[Any]) -> Event:
         cast(Kind, row.kind),
         row.title,
         cast(Access, row.access),
+        row.listed,
         row.starts_at,
         row.seats,
         cast(State, row.state),
         row.suspended_for,
-        size,
+        policies.size_of(setup, row.kind, plan, row.seats),
     )
 
 

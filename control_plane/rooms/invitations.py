@@ -44,6 +44,7 @@ def make(
     connection.execute(invitations.insert().values(created_at=now, **values))
     ids = {"event": event, "invitation": identity, "role": role}
     audit.record(connection, now, actor=caller.actor, account=caller.account, code="invitation.made", ids=ids)
+    setup.used(connection, now, caller, "host")
     return identity, setup.invitation_link(row.number, token)
 
 

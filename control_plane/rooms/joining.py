@@ -55,33 +55,47 @@ class Found:
     role: Role
     limits: Limits
     settled: bool  # the policy in force says what the rows say
+    use_awaited: bool  # other areas have to be told that he joins
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether `admit` writes nothing, as nearly always."""
+        return self.settled and not self.use_awaited
 
 
-def find(connection: sa.Connection, setup: Setup, caller: Caller, number: str, link: str) -> Found:
+# Written once: it is what every join asks.
+_ASKED = sa.select(
+    sa.bindparam("number", type_=sa.Text).label("asked"), sa.bindparam("token", type_=sa.Text).label("token")
+).subquery()
+_FIND = (
+    sa.select(
+        room_events,
+        invitations.c.role.label("role"),
+        policy_rows.c.version,
+        policy_rows.c.closed,
+        policy_rows.c.seats.label("policy_seats"),
+        policy_rows.c.senders,
+    )
+    .select_from(_ASKED)
+    .outerjoin(room_events, room_events.c.number == _ASKED.c.asked)
+    .outerjoin(policy_rows, policy_rows.c.event == room_events.c.id)
+    .outerjoin(
+        invitations,
+        (invitations.c.event == room_events.c.id)
+        & (invitations.c.token_hash == _ASKED.c.token)
+        & invitations.c.revoked_at.is_(None),
+    )
+)
+
+
+def find(
+    connection: sa.Connection, now: datetime.datetime, setup: Setup, caller: Caller, number: str, link: str
+) -> Found:
     """What the caller may know of this id. Reads only. Raises NotFound, Gone, Forbidden.
 
     Every id is looked up by the same statements, and each gives exactly one row.
     """
-    asked = sa.select(sa.literal(number).label("asked"), sa.literal(kept(link)).label("token")).subquery()
-    row = connection.execute(
-        sa.select(
-            room_events,
-            invitations.c.role.label("role"),
-            policy_rows.c.version,
-            policy_rows.c.closed,
-            policy_rows.c.seats.label("policy_seats"),
-            policy_rows.c.senders,
-        )
-        .select_from(asked)
-        .outerjoin(room_events, room_events.c.number == asked.c.asked)
-        .outerjoin(policy_rows, policy_rows.c.event == room_events.c.id)
-        .outerjoin(
-            invitations,
-            (invitations.c.event == room_events.c.id)
-            & (invitations.c.token_hash == asked.c.token)
-            & invitations.c.revoked_at.is_(None),
-        )
-    ).one()
+    row = connection.execute(_FIND, {"number": number, "token": kept(link)}).one()
     account = row.account or ""
     may_host = setup.may_host(connection, account)
     plan = setup.plan(connection, account)
@@ -99,7 +113,7 @@ def find(connection: sa.Connection, setup: Setup, caller: Caller, number: str, l
             raise Forbidden("plan_kind", "the account's plan does not include events of this kind any more")
         raise _nobody()
     settled = row.version is not None and (row.closed, row.policy_seats, row.senders) == (False, *_pair(size))
-    return Found(row, role, size, settled)
+    return Found(row, role, size, settled, setup.use_awaited(connection, now, caller))
 
 
 def admit(
@@ -111,6 +125,9 @@ def admit(
     version = row.version
     if not found.settled:
         version = policies.settle(connection, now, setup, row.id)
+    if found.use_awaited:
+        own = row.account == caller.account and found.role == "host"
+        setup.used(connection, now, caller, "host" if own else "join")
     identity = caller.person or new_id("gst", setup.draw)
     kind = cast(Kind, row.kind)
     token = grants.sign(

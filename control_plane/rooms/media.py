@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
@@ -32,14 +32,14 @@ class Order(Protocol):
 class MediaServer:
     """`carry` is the outbox's deliverer."""
 
-    def __init__(self, store: Store, clock: Clock, setup: Setup, http: httpx.Client | None = None) -> None:
+    def __init__(self, store: Store, clock: Clock, setup: Setup, http: httpx2.Client | None = None) -> None:
         self._store, self._clock, self._setup = store, clock, setup
         # No proxy of the environment, no redirects: the bearer is for this address alone.
-        self._http = http or httpx.Client(timeout=ANSWER_WITHIN_S, trust_env=False)
+        self._http = http or httpx2.Client(timeout=ANSWER_WITHIN_S, trust_env=False)
 
     def carry(self, order: Order) -> None:
         """Returns when the media server has it in force. Raises Refused for what it never will take, Unavailable (or
-        what httpx raises) to have it tried again."""
+        what httpx2 raises) to have it tried again."""
         payload = order.payload
         if payload.get("command") == "policy":
             self._policy(str(payload["event"]))
@@ -69,12 +69,12 @@ class MediaServer:
         version, now = int(self._told(answer)["version"]), self._clock.now()
         self._store.write(lambda connection: policies.acknowledged(connection, now, event, version))
 
-    def _ask(self, method: str, room: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def _ask(self, method: str, room: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
         media = self._setup.media
         address = f"{media.api}/v1/rooms/{urllib.parse.quote(room, safe='')}/policy"
         return self._http.request(method, address, json=body, headers={"Authorization": f"Bearer {media.api_token}"})
 
-    def _told(self, answer: httpx.Response) -> dict[str, Any]:
+    def _told(self, answer: httpx2.Response) -> dict[str, Any]:
         if answer.status_code != 200:
             raise Unavailable("media_unavailable", f"the media server answers {answer.status_code}", retry_after_s=1)
         told: dict[str, Any] = answer.json()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from control_plane.accounts.tokens import Draw, random_token
+from control_plane.api.caller import Caller
 from control_plane.rooms.limits import PLANS, Plan
 from sfu.contract import TokenKey
 
@@ -37,15 +39,22 @@ class Media:
             raise ValueError("a private key is needed: grants are signed with it")
 
 
+def _nothing(connection: sa.Connection, now: datetime.datetime, caller: Caller, act: Literal["host", "join"]) -> None:
+    """Nobody else wants to know."""
+
+
 @dataclass(frozen=True)
 class Setup:
-    """`may_host` and `plan` ask other areas about an account, in the transaction at hand."""
+    """`may_host` and `plan` ask other areas about an account, in the transaction at hand. `used` is told what a caller
+    has done with the service; `use_awaited` whether that would change anything, for acts that else only read."""
 
     media: Media
     may_host: Callable[[sa.Connection, str], bool]
     plan: Callable[[sa.Connection, str], str]
     base_url: str = "http://localhost:8080"
     draw: Draw = random_token
+    used: Callable[[sa.Connection, datetime.datetime, Caller, Literal["host", "join"]], None] = _nothing
+    use_awaited: Callable[[sa.Connection, datetime.datetime, Caller], bool] = lambda connection, now, caller: False
     plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
 
     def invitation_link(self, number: str, token: str) -> str:

@@ -24,6 +24,7 @@ room_events = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("access", sa.Text, nullable=False),  # "open": the id is enough; "invited": a link is needed
+    sa.Column("listed", sa.Boolean, nullable=False),  # on the account's public page, if it is open
     sa.Column("starts_at", Instant),
     sa.Column("seats", sa.Integer),  # as the host wished; none = as many as the plan gives
     sa.Column("state", sa.Text, nullable=False),

@@ -109,11 +109,37 @@ def verify(connection: sa.Connection, account: str | None = None) -> Iterator[Br
     if account is None:
         strays = sa.select(audit_entry.c.chain).distinct()
         for chain in connection.execute(strays.except_(sa.select(audit_chain.c.chain))).scalars().all():
-            yield Break(chain, 0, "the end of this chain is not known")
+            yield _no_end(chain)
     else:
         chains = chains.where(audit_chain.c.chain == account)
     for row in connection.execute(chains).all():
         yield from _verify(connection, row.chain, row.number, row.hash)
+
+
+def next_chain(connection: sa.Connection, after: str) -> tuple[str, int] | None:
+    """The first chain behind this name, and how many rows it should have; None at the end. For walking all of them in
+    small pieces; a chain whose end is not known is among them."""
+    named = sa.select(sa.func.min(audit_entry.c.chain)).where(audit_entry.c.chain > after)
+    ended = sa.select(sa.func.min(audit_chain.c.chain)).where(audit_chain.c.chain > after)
+    names = [name for wanted in (named, ended) if (name := connection.execute(wanted).scalar_one()) is not None]
+    if not names:
+        return None
+    chain = min(names)
+    length = sa.select(audit_chain.c.number).where(audit_chain.c.chain == chain)
+    return chain, connection.execute(length).scalar_one_or_none() or 0
+
+
+def verify_chain(connection: sa.Connection, chain: str) -> Iterator[Break]:
+    """As `verify`, one chain by its name: an account's id, or "-" and an actor where there is no account."""
+    row = connection.execute(audit_chain.select().where(audit_chain.c.chain == chain)).one_or_none()
+    if row is None:
+        yield _no_end(chain)
+    else:
+        yield from _verify(connection, row.chain, row.number, row.hash)
+
+
+def _no_end(chain: str) -> Break:
+    return Break(chain, 0, "the end of this chain is not known")
 
 
 def _verify(connection: sa.Connection, chain: str, last: int, last_hash: str) -> Iterator[Break]:

@@ -11,6 +11,7 @@ Handlers must be repeatable: all they write has keys, so that a second run of a 
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,9 @@ from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import job
+from sfu import logs
 
+log = logging.getLogger("stentor.control")
 RETRIES = Delays((10, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR))
 PARK_AFTER = 6
 # So long a job that was taken is its taker's. One that takes longer is still locked by it (`hold`).
@@ -148,6 +151,13 @@ def next_at(connection: sa.Connection) -> datetime.datetime | None:
     return connection.execute(first).scalar_one_or_none()
 
 
+def oldest_due(connection: sa.Connection) -> datetime.datetime | None:
+    """The business time of the first job that may go, by its place in the order; it may lie ahead. None when nothing
+    waits that may go."""
+    first = sa.select(job.c.due_at).where(*_may_go()).order_by(job.c.due_at, job.c.priority, job.c.id).limit(1)
+    return connection.execute(first).scalar_one_or_none()
+
+
 def parked(connection: sa.Connection) -> list[Job]:
     """All that stand still, the oldest first."""
     rows = connection.execute(sa.select(job).where(job.c.state == "parked").order_by(job.c.id))
@@ -172,6 +182,9 @@ def _park(connection: sa.Connection, now: datetime.datetime, poison: Job, error:
         .where(job.c.id == poison.id, job.c.state == "waiting")
         .values(state="parked", error=error, attempts=poison.attempts)
     )
+    # Said before the commit: told twice is better than not at all.
+    which = logs.fields(id=poison.id, kind=poison.kind, account=poison.account or "", fault=error)
+    log.error("job parked", extra=which)
     words: dict[str, JSON] = {"job": poison.kind, "error": error}
     tasks.raise_task(connection, now, kind=PARKED, ref=poison.key, account=poison.account, payload=words)
     audit.record(connection, now, actor=ACTOR, account=poison.account, code=PARKED, ids={"job": poison.key})

@@ -21,14 +21,17 @@ T = TypeVar("T")
 ATTEMPTS = 10
 # A writer of SQLite waits for the other one. A transaction of ours lasts a few milliseconds.
 BUSY_WITHIN_S = 30
-_SERIALIZATION_FAILURES = ("40001", "40P01")
+# Kept open: a new one costs more than most transactions. As many again are opened and closed where that is not enough.
+CONNECTIONS = 20
+SERIALIZATION_FAILURES = ("40001", "40P01")
 
 
 class Store:
-    """One database. `url` is SQLAlchemy's; "sqlite://" alone is in memory and for tests of pure code only."""
+    """One database. `url` is SQLAlchemy's; "sqlite://" alone is in memory and for tests of pure code only.
+    `connect_within_s`: of a server that may not be there; None = as long as the system waits."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+    def __init__(self, url: str, connect_within_s: int | None = None) -> None:
+        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url, connect_within_s)
 
     def write(self, use_case: Callable[[sa.Connection], T]) -> T:
         """Run it in a serializable transaction. Raises Unavailable when others were in the way again and again."""
@@ -37,7 +40,7 @@ class Store:
                 with self.engine.begin() as connection:
                     return use_case(connection)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _SERIALIZATION_FAILURES:
+                if getattr(error.orig, "sqlstate", None) not in SERIALIZATION_FAILURES:
                     raise
         raise Unavailable("busy", "too much at once; try again", retry_after_s=1)
 
@@ -53,7 +56,10 @@ class Store:
 
 
 def _sqlite(url: str) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_WITHIN_S, "check_same_thread": False})
+    # In memory there is but one connection.
+    pool = {} if sa.make_url(url).database in (None, "", ":memory:") else {"pool_size": CONNECTIONS}
+    busy = {"timeout": BUSY_WITHIN_S, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=busy, hide_parameters=True, **pool)
 
     @event.listens_for(engine, "connect")
     def _settle(raw: Any, record: Any) -> None:
@@ -64,11 +70,23 @@ def _sqlite(url: str) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A transaction that may write takes the lock at once: one that began by reading could not get it later.
-        reads_only = connection.get_execution_options().get("reads_only", False)
-        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("reads_only", False):
+            # It takes no lock yet and cannot fail; past SQLAlchemy it costs a tenth.
+            connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
-def _postgresql(url: str) -> sa.Engine:
-    return sa.create_engine(url, isolation_level="SERIALIZABLE", pool_size=20, pool_pre_ping=True)
+def _postgresql(url: str, connect_within_s: int | None) -> sa.Engine:
+    within = {} if connect_within_s is None else {"connect_timeout": connect_within_s}
+    # Parameters are what people typed: no error's text shall quote them (hide_parameters, on both engines).
+    return sa.create_engine(
+        url,
+        isolation_level="SERIALIZABLE",
+        pool_size=CONNECTIONS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=within,
+    )

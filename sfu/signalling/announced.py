@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from sfu.config import address_and_port
+from sfu.config_sources import address_and_port
 from sfu.signalling.negotiation import Candidate
 
 

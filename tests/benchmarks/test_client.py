@@ -14,6 +14,8 @@ from benchmarks.sending import THREE_LAYERS
 from benchmarks.signalling import Refused
 from tests.servers import Server, eventually
 
+pytestmark = pytest.mark.alone
+
 
 async def join(server: Server, room: str, name: str, seed: int, **options: object) -> LightClient:
     token = await server.token(room, name)

@@ -8,7 +8,7 @@ import pylibsrtp
 import pytest
 
 from benchmarks.fanout import Fanout
-from benchmarks.rig import RawSender, Rig
+from benchmarks.rig import RawSender, Rig, datagram_socket
 
 VIEWERS = 3
 
@@ -19,20 +19,14 @@ class Readable:
     viewers = VIEWERS
 
     def __init__(self) -> None:
-        self.sinks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(VIEWERS)]
-        for sink in self.sinks:
-            sink.bind(("127.0.0.1", 0))
-            sink.setblocking(False)
+        self.sinks = [datagram_socket() for _ in range(VIEWERS)]
 
     def address(self, viewer: int) -> tuple[str, int]:
         host, port = self.sinks[viewer].getsockname()
         return str(host), int(port)
 
     def server_socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("127.0.0.1", 0))
-        made.setblocking(False)
-        return made
+        return datagram_socket()
 
     def media(self, viewer: int) -> list[bytes]:
         found: list[bytes] = []

@@ -48,6 +48,8 @@ def test_a_figure_is_judged_against_gate_and_aim(value: float, verdict: str) -> 
 def test_without_an_aim_there_is_a_gate_and_without_a_gate_only_the_figure() -> None:
     assert Figure("14", "p90", 1.5, "x", 2.0).verdict == "gate"
     assert Figure("14", "p90", 1.5, "x").verdict == "told"
+    assert Figure("b", "p95", 21.0, "ms", None, 20.0).verdict == "over", "an aim is no gate"
+    assert Figure("b", "p95", 20.0, "ms", None, 20.0).verdict == "aim"
 
 
 def test_a_reference_of_nothing_is_no_reference() -> None:

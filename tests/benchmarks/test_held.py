@@ -9,6 +9,8 @@ import pytest
 from benchmarks import held
 from benchmarks.held import Landed, busy_series, largest_gap_ms, percentile, stream
 
+pytestmark = pytest.mark.alone
+
 
 def test_percentiles_are_values_that_were_seen() -> None:
     values = [float(value) for value in range(1, 101)]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from benchmarks.client import LightClient, Publish
 from benchmarks.crowd import SHARED_KEY, Crowd, token
 from benchmarks.viewer import Viewer, chromiums_offer
 from benchmarks.whole_server import Meter, p90_us
 from sfu.signalling import sdp
 from tests.servers import Server, eventually
+
+pytestmark = pytest.mark.alone
+
 
 PRINT = ":".join(["AB"] * 32)
 

@@ -51,7 +51,10 @@ async def heard(viewer: CanvasClient, tone_hz: float) -> None:
     await eventually(look, within_s=20, what=f"a tone of {tone_hz} Hz in the audio slot")
 
 
-@pytest.mark.parametrize("simulcast", [False, True], ids=["one-layer", "three-layers"])
+# Firefox publishes one layer, and shows it, in test_paths as well.
+@pytest.mark.parametrize(
+    "simulcast", [pytest.param(False, marks=pytest.mark.long), True], ids=["one-layer", "three-layers"]
+)
 async def test_firefox_and_chromium_see_and_hear_each_other(tmp_path: Path, simulcast: bool) -> None:
     async with (
         async_playwright() as playwright,

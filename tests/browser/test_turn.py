@@ -13,7 +13,8 @@ from tests.servers import Server, eventually
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+# Relays by TCP and TLS are in test_paths as well, for people who can reach the server by nothing else.
+@pytest.mark.parametrize("transport", ["udp", *(pytest.param(each, marks=pytest.mark.long) for each in ("tcp", "tls"))])
 async def test_a_viewer_who_may_use_turn_only_sees_and_is_seen(transport: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(coturn())

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
+_PROVES = "proves"
 _proved: dict[str, set[str]] = {}
 _failed: set[str] = set()
 _broken: set[str] = set()
@@ -82,12 +83,15 @@ def pytest_runtest_makereport(
     if report.when == "call":
         proved = entries.end()
         if report.passed and not hasattr(report, "wasxfail"):
-            for name in proved:
-                _proved.setdefault(name, set()).add(item.nodeid)
+            # With the report it also comes from a process of pytest-xdist to the one that writes the outcome.
+            report.user_properties.extend((_PROVES, name) for name in sorted(proved))
     return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for key, name in report.user_properties:
+        if key == _PROVES:
+            _proved.setdefault(str(name), set()).add(report.nodeid)
     if report.failed:
         (_failed if report.when == "call" else _broken).add(report.nodeid)
         for tests in _proved.values():
@@ -101,7 +105,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     to = os.environ.get("STENTOR_ENTRIES_TO")
-    if to:
+    if to and not hasattr(session.config, "workerinput"):  # not in a process that pytest-xdist started
         told = {
             "proved": {name: sorted(tests) for name, tests in sorted(_proved.items()) if tests},
             "failed": sorted(_failed),

@@ -7,10 +7,9 @@ that a test proves all the same is an error, so the list cannot grow stale.
 from __future__ import annotations
 
 LATER: dict[str, str] = {
-    # The free version's length, its end and its lack of functions are the subscription's.
+    # The free version's length and its end are the subscription's.
     "ACC-05.1": "Billing",
     "ACC-05.2": "Billing",
-    "ACC-05.3": "Billing",
     "ACC-05.4": "Billing",
     "ACC-06.3": "Privacy",
     # The form of an on-demand webinar comes with these.

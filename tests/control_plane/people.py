@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -21,7 +22,7 @@ from control_plane.api.app import application
 from control_plane.api.settings import Settings
 from control_plane.clock import TestClock
 from control_plane.storage.store import Store
-from tests.control_plane import seen
+from tests.control_plane import seen, standing
 
 START = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 PASSWORD = "a long enough pass phrase"
@@ -31,10 +32,19 @@ FINGERPRINT_KEY = b"k" * 32
 TEXTS = {"terms": "2022-12-15", "privacy": "2022-12-15"}
 
 
+class Drawn:
+    """Randomness that repeats (control_plane.accounts.tokens.Draw)."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = random.Random(seed)
+
+    def __call__(self, characters: int) -> str:
+        return "".join(self._source.choices("abcdefghijklmnopqrstuvwxyz234567", k=characters))
+
+
 def drawn(seed: int) -> Draw:
     """Randomness that repeats."""
-    source = random.Random(seed)
-    return lambda characters: "".join(source.choices("abcdefghijklmnopqrstuvwxyz234567", k=characters))
+    return Drawn(seed)
 
 
 def settings(**changes: Any) -> Settings:
@@ -49,17 +59,21 @@ class Person:
     world: World
     email: str = ""
     password: str = PASSWORD
-    client: httpx.Client = field(init=False)
+    client: httpx2.Client = field(init=False)
     csrf: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client = self.world.client()
 
-    def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+    def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        return self.ask(method, f"/api/v1{path}", body, **more)
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        """Outside of the API as well."""
         headers = {"X-CSRF-Token": self.csrf, **self.headers, **more.pop("headers", {})}
         extra = {} if body is None else {"json": body}
-        return self.client.request(method, f"/api/v1{path}", headers=headers, **extra, **more)
+        return self.client.request(method, path, headers=headers, **extra, **more)
 
     def form(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -72,23 +86,23 @@ class Person:
             **changes,
         }
 
-    def signs_up(self, **changes: Any) -> httpx.Response:
+    def signs_up(self, **changes: Any) -> httpx2.Response:
         return self.call("POST", "/sign-ups", self.form(**changes))
 
-    def verifies(self) -> httpx.Response:
+    def verifies(self) -> httpx2.Response:
         return self.call("POST", "/verifications", {"token": self.mailed("verification")})
 
     def mailed(self, template: str) -> str:
         """The token of the newest such mail to him."""
         return str(seen.mails(self.world.store, addresses.email(self.email), template)[-1]["values"]["token"])
 
-    def signs_in(self) -> httpx.Response:
+    def signs_in(self) -> httpx2.Response:
         answer = self.call("POST", "/sessions", {"email": self.email, "password": self.password})
         if answer.status_code == 201:
             self.csrf = answer.json()["csrf"]
         return answer
 
-    def accepts_invitation(self, **changes: Any) -> httpx.Response:
+    def accepts_invitation(self, **changes: Any) -> httpx2.Response:
         body = {"token": self.mailed("invitation"), "password": self.password, "adult": True, "accepted": TEXTS}
         return self.call("POST", "/invitations/accept", {**body, **changes})
 
@@ -105,10 +119,19 @@ class World:
     store: Store
     clock: TestClock
     app: FastAPI
+    portal: BlockingPortal  # one loop for all requests, as at a server; else each request would start its own
     base_url: str = "https://stentor.test"
 
-    def client(self) -> httpx.Client:
-        return TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False)
+    def client(self, address: str = "testclient") -> httpx2.Client:
+        client = TestClient(self.app, base_url=self.base_url, raise_server_exceptions=False, client=(address, 50_000))
+        client.portal = self.portal
+        return client
+
+    def operator(self) -> Person:
+        """Somebody on the machine itself."""
+        person = self.stranger()
+        person.client = self.client("127.0.0.1")
+        return person
 
     def stranger(self, email: str = "") -> Person:
         return Person(self, email)
@@ -141,8 +164,19 @@ class World:
 
 @contextmanager
 def world(store: Store, make: Callable[..., FastAPI] = application, **changes: Any) -> Iterator[World]:
-    clock = TestClock(START)
+    """Changes are those of the settings."""
     seen.publish_texts(store, START)
+    with _built(store, make, changes) as (app, clock), start_blocking_portal() as portal:
+        yield World(store, clock, app, portal)
+
+
+@contextmanager
+def _built(store: Store, make: Callable[..., FastAPI], changes: dict[str, Any]) -> Iterator[tuple[FastAPI, TestClock]]:
+    if not changes:
+        with standing.lent(make, store, START, settings) as lent:
+            yield lent
+        return
+    clock = TestClock(START)
     app = make(store, clock, settings(**changes))
-    yield World(store, clock, app)
+    yield app, clock
     app.state.hashing.pool.close()

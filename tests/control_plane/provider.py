@@ -6,7 +6,6 @@ lets it lie: another issuer, another audience, another nonce, an ID token from t
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT, SECRET = "stentor", "the client's secret"
@@ -174,7 +173,7 @@ def running() -> Iterator[str]:
     process = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     issuer = f"http://127.0.0.1:{port}"
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+        with httpx2.Client(transport=httpx2.HTTPTransport(retries=8)) as client:
             client.get(f"{issuer}/keys", timeout=60).raise_for_status()
         yield issuer
     finally:
@@ -184,7 +183,7 @@ def running() -> Iterator[str]:
 
 def be(issuer: str, **who: Any) -> None:
     """Whoever is sent to the provider from now on is this one."""
-    httpx.post(f"{issuer}/be", content=json.dumps(who), headers={"content-type": "application/json"}).raise_for_status()
+    httpx2.post(f"{issuer}/be", json=who).raise_for_status()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,8 @@ that is run twice changes nothing. And a run that comes late comes to the same r
 from __future__ import annotations
 
 import datetime
-import functools
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +19,11 @@ from control_plane.running import jobs, tables, webhooks
 from control_plane.running.outbound import Answer
 from control_plane.running.outbox import Deliverer
 from control_plane.running.work import Work
-from control_plane.storage import migrate
 from control_plane.storage.store import Store
-from tests.control_plane.conftest import POSTGRESQL
+from tests.control_plane.conftest import POSTGRESQL, Stores
 from tests.control_plane.running import made_up
 from tests.control_plane.running.made_up import DAY, HANDLERS, HOUR, NOON, Outside, put
+from tests.examples import examples
 
 ACCOUNTS = st.sampled_from(["acc_a", "acc_b", None])
 HOURS = st.integers(0, 24 * 50)
@@ -81,43 +78,14 @@ class World:
 
 
 @contextmanager
-def fresh(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """A database for one example, emptied rather than made anew where that is dear."""
-    if POSTGRESQL:
-        store = made_up.prepared(request.getfixturevalue("store"))
-
-        def empty(connection: sa.Connection) -> None:
-            names = [name for name in sa.inspect(connection).get_table_names() if name != "alembic_version"]
-            connection.exec_driver_sql("ALTER TABLE audit_entry DISABLE TRIGGER USER")
-            connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE")
-            connection.exec_driver_sql("ALTER TABLE audit_entry ENABLE TRIGGER USER")
-
-        store.write(empty)
-        yield store
-        return
-    # In memory where there is a folder for that: these rows need no disk.
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        rows = Path(folder) / "rows.sqlite"
-        rows.write_bytes(_migrated())
-        store = Store(f"sqlite:///{rows}")
-        yield store
-        store.close()
-
-
-@functools.cache
-def _migrated() -> bytes:
-    """An empty database of SQLite with every table."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.sqlite"
-        store = Store(f"sqlite:///{rows}")
-        migrate.up(store)
-        made_up.prepared(store)
-        store.close()
-        return rows.read_bytes()
+def fresh(stores: Stores) -> Iterator[Store]:
+    """A database for one example."""
+    with stores() as store:
+        yield made_up.prepared(store)
 
 
 LAW = settings(
-    max_examples=8 if POSTGRESQL else 20,
+    max_examples=8 if POSTGRESQL else examples(20),
     deadline=None,
     derandomize=True,
     # A world takes a moment; making it smaller would take minutes.
@@ -129,25 +97,25 @@ LAW = settings(
 @LAW
 @given(world=WORLD, cuts=st.lists(st.integers(0, DAYS * 86_400), max_size=6))
 def test_one_jump_comes_to_the_same_as_many_steps(
-    request: pytest.FixtureRequest, world: tuple[list[Any], int], cuts: list[int]
+    stores: Stores, world: tuple[list[Any], int], cuts: list[int]
 ) -> None:
-    with fresh(request) as store:
+    with fresh(stores) as store:
         jumped = World(store, *world).after()
-    with fresh(request) as store:
+    with fresh(stores) as store:
         walked = World(store, *world).after(*(NOON + datetime.timedelta(seconds=cut) for cut in sorted(cuts)))
     assert jumped == walked
 
 
-def test_two_hundred_days_at_once_are_two_hundred_steps_of_a_day(request: pytest.FixtureRequest) -> None:
+def test_two_hundred_days_at_once_are_two_hundred_steps_of_a_day(stores: Stores) -> None:
     puts: list[Any] = [
         ("rent", "acc_a", 5, {"left": 4}),
         ("rent", "acc_b", 30, {"left": 4}),
         ("flaky", "acc_b", 31, {"fails": 2}),
         ("spread", None, 48, {"hours": [0, -5, 100, 24]}),
     ]
-    with fresh(request) as store:
+    with fresh(stores) as store:
         jumped = World(store, puts, 3).after()
-    with fresh(request) as store:
+    with fresh(stores) as store:
         walked = World(store, puts, 3).after(*(NOON + day * DAY for day in range(DAYS)))
     assert jumped == walked
     assert len(jumped["letters"]) == 11 and len(jumped["calls"]) == 8
@@ -155,8 +123,8 @@ def test_two_hundred_days_at_once_are_two_hundred_steps_of_a_day(request: pytest
 
 @LAW
 @given(world=WORLD)
-def test_a_job_that_is_run_twice_changes_nothing(request: pytest.FixtureRequest, world: tuple[list[Any], int]) -> None:
-    with fresh(request) as store:
+def test_a_job_that_is_run_twice_changes_nothing(stores: Stores, world: tuple[list[Any], int]) -> None:
+    with fresh(stores) as store:
         made = World(store, *world)
         once = made.after()
 
@@ -172,12 +140,12 @@ def test_a_job_that_is_run_twice_changes_nothing(request: pytest.FixtureRequest,
 
 @LAW
 @given(puts=st.lists(PUTS, min_size=1, max_size=7))
-def test_a_runner_that_comes_late_posts_the_same(request: pytest.FixtureRequest, puts: list[Any]) -> None:
+def test_a_runner_that_comes_late_posts_the_same(stores: Stores, puts: list[Any]) -> None:
     """Everything is due at once, half a year late: the same rows at the same business times in the same order."""
     puts = [each for each in puts if each[0] != "flaky"]
-    with fresh(request) as store:
+    with fresh(stores) as store:
         in_time = World(store, puts, 0).after()
-    with fresh(request) as store:
+    with fresh(stores) as store:
         late = World(store, puts, 0)
         late.clock.advance_to(NOON + DAYS * DAY)
         assert made_up_only(late.after()) == made_up_only(in_time)

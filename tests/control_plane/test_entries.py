@@ -127,15 +127,15 @@ def test_passes_beside_the_block():
 """
 
 
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["", pytest.param("-n2 --dist=loadfile", marks=pytest.mark.long)])
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("stories")
     (folder / "conftest.py").write_text("from tests.control_plane.coverage_plugin import *")
     (folder / "test_stories.py").write_text(STORIES)
     (folder / "pytest.ini").write_text("[pytest]\nenable_assertion_pass_hook = true\nasyncio_mode = auto\n")
     to = folder / "entries.json"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "STENTOR_ENTRIES_TO": str(to)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *request.param.split(), str(folder)]
     subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
     told: dict[str, Any] = json.loads(to.read_text())
     return told

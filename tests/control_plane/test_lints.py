@@ -19,6 +19,7 @@ CLOCK = "control_plane/clock.py"
 MONOTONIC: dict[str, str] = {
     "control_plane/running/outbound.py": "one call to a stranger's address has one deadline",
     "control_plane/running/runner.py": "threads that end get so long together",
+    "control_plane/watch/timing.py": "figures and logs tell how long requests and transactions took",
 }
 MONEY = ("control_plane/money.py", "control_plane/periods.py", "control_plane/ledger/", "0001_ledger.py")
 

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -21,10 +21,10 @@ class Visitor:
 
     def __init__(self, origin: str, email: str) -> None:
         self.email = email
-        self.http = httpx.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
+        self.http = httpx2.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=20, trust_env=False)
         self.csrf = ""
 
-    async def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+    async def ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         return await self.http.request(method, f"/api/v1{path}", json=body, headers={"X-CSRF-Token": self.csrf})
 
     async def sign_up(self) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 
 from tests.servers import ROOT, Server, eventually, free_port, plain_environment
@@ -41,9 +41,9 @@ async def answers(origin: str, within_s: float = 30) -> None:
 
     async def look() -> bool:
         try:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(trust_env=False) as http:
                 return (await http.get(f"{origin}/api/v1/openapi.json")).status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     await eventually(look, within_s=within_s, what="the control plane answers")

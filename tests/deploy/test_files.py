@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sfu.config import build, fields, parse_toml
+import pytest
+
+from sfu.config import fields
+from sfu.config_sources import build, parse_toml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -22,37 +25,45 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def alerts() -> dict[str, str]:
+# Of the media server and of the control plane.
+RULES = ("alerts", "control_alerts")
+
+
+def alerts(rules: str) -> dict[str, str]:
     """Alert -> severity."""
-    text = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    text = (DEPLOY / "prometheus" / f"{rules}.yml").read_text(encoding="utf-8")
     return dict(re.findall(r"- alert: (\w+)\n(?:.*\n)*?\s+labels: \{severity: (\w+)\}", text))
 
 
 def test_promtool_accepts_the_alerts_and_the_configuration() -> None:
-    run("promtool", "check", "rules", str(DEPLOY / "prometheus" / "alerts.yml"))
+    for rules in RULES:
+        run("promtool", "check", "rules", str(DEPLOY / "prometheus" / f"{rules}.yml"))
     run("promtool", "check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
 
 
-def test_every_alert_fires_where_it_must_and_is_quiet_where_it_must_not() -> None:
-    tests = DEPLOY / "prometheus" / "alerts_test.yml"
+@pytest.mark.parametrize("rules", RULES)
+def test_every_alert_fires_where_it_must_and_is_quiet_where_it_must_not(rules: str) -> None:
+    tests = DEPLOY / "prometheus" / f"{rules}_test.yml"
     run("promtool", "test", "rules", str(tests))
     named = re.findall(r"- name: (\w+) (fires|is quiet)$", tests.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(named) == sorted((alert, end) for alert in alerts() for end in ("fires", "is quiet"))
+    assert sorted(named) == sorted((alert, end) for alert in alerts(rules) for end in ("fires", "is quiet"))
 
 
-def test_an_alert_that_is_changed_no_longer_passes_its_tests(tmp_path: Path) -> None:
-    for name in ("alerts.yml", "alerts_test.yml"):
+@pytest.mark.parametrize("rules", RULES)
+def test_an_alert_that_is_changed_no_longer_passes_its_tests(rules: str, tmp_path: Path) -> None:
+    for name in (f"{rules}.yml", f"{rules}_test.yml"):
         shutil.copy(DEPLOY / "prometheus" / name, tmp_path / name)
-    rules = tmp_path / "alerts.yml"
-    rules.write_text(rules.read_text(encoding="utf-8").replace("> 0.8", "> 8"), encoding="utf-8")
+    changed = tmp_path / f"{rules}.yml"
+    changed.write_text(changed.read_text(encoding="utf-8").replace("> 0.8", "> 8"), encoding="utf-8")
     done = subprocess.run(
-        ["promtool", "test", "rules", str(tmp_path / "alerts_test.yml")], capture_output=True, check=False, timeout=60
+        ["promtool", "test", "rules", str(tmp_path / f"{rules}_test.yml")], capture_output=True, check=False, timeout=60
     )
     assert done.returncode != 0
 
 
 def test_every_alert_stands_in_the_operations_page_with_its_severity() -> None:
-    assert alerts() and alerts() == dict(re.findall(r"^\| `(Stentor\w+)` \| (\w+) \|", OPERATIONS, re.MULTILINE))
+    known = {alert: severity for rules in RULES for alert, severity in alerts(rules).items()}
+    assert len(known) > 20 and known == dict(re.findall(r"^\| `(Stentor\w+)` \| (\w+) \|", OPERATIONS, re.MULTILINE))
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
@@ -90,8 +101,10 @@ def test_the_image_gets_every_file_that_the_package_is_built_from() -> None:
     assert parse_toml((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["readme"] in copied
 
 
-def test_the_dashboard_has_panels_that_do_not_overlap_and_each_asks_something() -> None:
-    board = json.loads((DEPLOY / "grafana" / "stentor.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["stentor", "stentor-control"])
+def test_a_dashboard_has_panels_that_do_not_overlap_and_each_asks_something(name: str) -> None:
+    board = json.loads((DEPLOY / "grafana" / f"{name}.json").read_text(encoding="utf-8"))
+    assert board["uid"] == name
     cells: set[tuple[int, int]] = set()
     for panel in board["panels"]:
         place = panel["gridPos"]

@@ -18,9 +18,9 @@ from tests.servers import Server, eventually, free_port
 EMPTY_WHEN_WELL = ("Not forwarded on arrival", "Not sent", "Errors that clients were told", "What happens in rooms")
 
 
-def dashboard() -> list[tuple[str, str]]:
+def dashboard(name: str = "stentor") -> list[tuple[str, str]]:
     """(panel, expression) of every query, Grafana's variables filled in."""
-    board = json.loads((DEPLOY / "grafana" / "stentor.json").read_text(encoding="utf-8"))
+    board = json.loads((DEPLOY / "grafana" / f"{name}.json").read_text(encoding="utf-8"))
     return [
         (panel["title"], target["expr"].replace("$__rate_interval", "30s").replace("$instance", ".*"))
         for panel in board["panels"]

@@ -7,7 +7,7 @@ import socket
 from typing import TypeVar
 
 from sfu import channel
-from sfu.config import WorkerConfig
+from sfu.worker_config import WorkerConfig
 from sfu.workers import Launched
 
 FINGERPRINT = channel.Fingerprint("sha-256", ":".join(["AB"] * 32))

@@ -9,10 +9,11 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
-from sfu.config import Config, build
+from sfu.config import Config
+from sfu.config_sources import build
 from sfu.serve import Served
 from tests.sfu.fake_worker import FakeWorker
 
@@ -67,7 +68,7 @@ class Running:
     def __init__(self, served: Served, worker: FakeWorker) -> None:
         self.served = served
         self.worker = worker
-        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False)
+        self.http = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False)
 
     @property
     def address(self) -> str:

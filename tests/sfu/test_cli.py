@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sfu.cli import main
-from sfu.config import build
+from sfu.config_sources import build
 from sfu.contract import generate_pem, verify
 from sfu.serve import StartError, listen, token_key
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sfu.doctor import CLOCK_MIN_S, Facts, as_json, as_text, examine, healthy
+from sfu.control import Examined
+from sfu.doctor import CLOCK_MIN_S, ControlFacts, Facts, as_json, as_text, examine, healthy
 from sfu.probed import Finding, Probe
 
 PROBE = Probe(
@@ -18,12 +19,20 @@ PROBE = Probe(
     seal_ns={"AEAD_AES_128_GCM": 400, "AES_CM_128_HMAC_SHA1_80": 900},
     openssl="OpenSSL 3.0.1",
 )
+EXAMINED = Examined(
+    folder_error="", free_bytes=50 * 2**30, keys_error="", engine="postgresql", database_error="",
+    database_version=(15, 4), schema="current",
+)  # fmt: skip
+CONTROL = ControlFacts(
+    host="127.0.0.1", port=8090, port_error="", answers=False, url="https://meet.example", test_mode=False,
+    mail_host="mail.example", mail_sender="post@meet.example", key_can_sign=True, examined=EXAMINED,
+)  # fmt: skip
 HEALTHY = Facts(
     python=(3, 12, 1), machine="x86_64", linux=(6, 1), stentor="0.1.0", processors=4, http_host="127.0.0.1",
     http_port=8080, http_error="", http_answers=False, dev=False, token_error="", probe=PROBE, probe_error="",
     media_port=7000, announced=(("8.8.8.8", 7000),), files_max=65536, participants_max=4000,
     receive_buffer_max=4_194_304, send_buffer_max=4_194_304, clock_s=CLOCK_MIN_S + 1e7, clock_step_s=0.0001,
-    monotonic_backwards=False, clock_synchronised=True, clock_source="tsc",
+    monotonic_backwards=False, clock_synchronised=True, clock_source="tsc", control=CONTROL,
 )  # fmt: skip
 TAKEN = Finding("203.0.113.5", 7000, "cannot listen on UDP port 7000: Address already in use")
 RUNNING = {"http_error": "in use", "http_answers": True}
@@ -32,6 +41,14 @@ SMALL = Finding("203.0.113.5", 7000, "", 425_984, 8_388_608)
 
 def probed(**changes: Any) -> dict[str, Any]:
     return {"probe": msgspec.structs.replace(PROBE, **changes)}
+
+
+def control(**changes: Any) -> dict[str, Any]:
+    return {"control": msgspec.structs.replace(CONTROL, **changes)}
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    return control(examined=msgspec.structs.replace(EXAMINED, **changes))
 
 
 def test_a_healthy_machine_is_told_so_and_given_no_advice() -> None:
@@ -73,6 +90,23 @@ def test_a_healthy_machine_is_told_so_and_given_no_advice() -> None:
         ({"clock_step_s": -0.4}, "clock", "warn", "slew"),
         ({"clock_synchronised": False}, "clock", "warn", "chronyd"),
         ({"clock_source": "hpet"}, "clock source", "warn", "tsc"),
+        (control(port_error="cannot listen"), "control port", "fail", "control.port"),
+        (control(port_error="cannot listen", answers=True), "control port", "warn", "yours"),
+        (control(key_can_sign=False), "control key", "fail", "private key"),
+        (control(test_mode=True), "control clock", "warn", "unset"),
+        (control(url=""), "control url", "warn", "X-Forwarded-Proto"),
+        (control(url="http://meet.example"), "control url", "warn", "https://"),
+        (control(mail_host=""), "mail", "warn", "[mail]"),
+        (control(mail_sender="stentor@localhost"), "mail", "warn", "mail.sender"),
+        (control(examined=None, examined_error="ended with code 1"), "control plane", "fail", "reason"),
+        (found(folder_error="/var/lib/stentor: Permission denied"), "control folder", "fail", "StateDirectory"),
+        (found(keys_error="damaged"), "control folder", "fail", "backup"),
+        (found(free_bytes=50 * 2**20), "control disk", "fail", "room"),
+        (found(free_bytes=2**30), "control disk", "warn", "room"),
+        (found(database_error="ConnectionTimeout", database_version=()), "database", "fail", "control.database"),
+        (found(database_version=(14, 9)), "database", "fail", "15"),
+        (found(schema="unknown"), "database", "fail", "backup"),
+        (found(schema="old"), "database", "warn", "backup"),
     ],
 )
 def test_a_fault_is_the_one_thing_that_is_not_ok_and_says_what_to_do(
@@ -88,7 +122,19 @@ def test_a_fault_is_the_one_thing_that_is_not_ok_and_says_what_to_do(
     assert others <= {"http port", "media port"}, "one fault is not told as two"
 
 
-@pytest.mark.parametrize("changes", [{"clock_synchronised": None}, {"clock_source": ""}, {"files_max": -1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"clock_synchronised": None},
+        {"clock_source": ""},
+        {"files_max": -1},
+        {"control": None},
+        found(free_bytes=None),
+        found(schema="new"),
+        found(engine="sqlite", database_version=(3, 40, 1)),
+        {"dev": True, **control(url="", mail_host="")},
+    ],
+)
 def test_what_cannot_be_known_is_no_fault(changes: dict[str, Any]) -> None:
     assert {line.verdict for line in examine(msgspec.structs.replace(HEALTHY, **changes))} == {"ok"}
 

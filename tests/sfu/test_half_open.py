@@ -14,6 +14,9 @@ from tests.sfu.peers import GoodStream, Node, Person, running
 from tests.sfu.test_worker import description
 from tests.sfu.transport.test_dtls import PlainPeer
 
+pytestmark = pytest.mark.alone
+
+
 HALF_OPEN = 1_000
 # OpenSSL's object is 90 KiB, and the rows and Python's objects of a peer are small beside it.
 BYTES_EACH_MAX = 160 << 10

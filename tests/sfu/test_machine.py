@@ -6,19 +6,20 @@ import asyncio
 import json
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from sfu import machine
 from sfu.cli import main
-from sfu.config import build
-from tests.servers import Server, free_port
+from sfu.config_sources import build
+from tests.servers import Server, eventually, free_port
 
 
 def config_of(http_port: int, media_port: int) -> list[str]:
     return [
         *("--http-port", str(http_port), "--media-port", str(media_port)),
-        *("--media-addresses", "127.0.0.1", "--tokens-shared-key", "k" * 32),
+        *("--media-addresses", "127.0.0.1", "--tokens-shared-key", "k" * 32, "--control-port", "0"),
     ]
 
 
@@ -43,6 +44,21 @@ async def test_beside_a_running_server_its_own_ports_are_no_fault() -> None:
         assert facts.probe is not None and all(one.error for one in facts.probe.sockets)
 
 
+async def test_beside_a_running_control_plane_its_port_is_no_fault(tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    arguments = ("--control-enabled", "true", "--control-port", str(port), "--control-folder", str(tmp_path))
+    async with Server(*arguments) as server:
+
+        async def answers() -> bool:
+            config = build({"http": {"port": server.http_port}, "control": {"port": port, "folder": str(tmp_path)}})
+            facts = await asyncio.to_thread(machine.facts, config)
+            assert facts.control is not None and facts.control.port_error
+            found = facts.control.examined
+            return facts.control.answers and found is not None and found.schema == "current"
+
+        await eventually(answers, within_s=60, what="the doctor sees it and its tables")
+
+
 def test_a_foreign_program_at_the_http_port_is_not_taken_for_ours() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.listen()
@@ -65,5 +81,6 @@ def test_a_probe_that_dies_is_told_with_its_last_word(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "executable", "/bin/false")
     facts = machine.facts(build({"media": {"port": 0}}))
     assert facts.probe is None and facts.probe_error == "ended with code 1: it said nothing"
+    assert facts.control is not None and facts.control.examined_error == facts.probe_error
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert "No such file" in machine.facts(build({"media": {"port": 0}})).probe_error

@@ -135,6 +135,7 @@ def test_the_recorded_packets_open_and_are_of_every_kind() -> None:
         assert len([kind for kind in found if kind < 128]) == 3, "Opus, VP8, RTX"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_mutants_end_in_one_verdict_each_and_harm_nobody_else(capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(20)

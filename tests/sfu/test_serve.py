@@ -15,7 +15,7 @@ import websockets
 
 from benchmarks.client import LightClient, Publish
 from sfu.certificate import keep, make, now_utc
-from sfu.config import build
+from sfu.config_sources import build
 from sfu.serve import StartError, certificate_files, greeting, hosts, listen
 from tests.servers import Server, eventually
 

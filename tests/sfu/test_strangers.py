@@ -32,7 +32,7 @@ from tests.sfu.calls import (
     plays,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 async def test_those_who_flood_are_closed_with_a_code_and_the_others_wait_for_nothing() -> None:

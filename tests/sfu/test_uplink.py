@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from sfu import uplink as uplinks
-from sfu.config import ConfigError, Uplink, build
+from sfu.config import Uplink
+from sfu.config_sources import ConfigError, build
 from sfu.uplink import Store
 from sfu.usage import RoomEnded, RoomOpened, Used
 from tests.servers import eventually

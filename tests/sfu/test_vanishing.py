@@ -23,7 +23,7 @@ from tests.sfu.calls import (
 )
 from tests.sfu.transport.test_dtls import PlainPeer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 async def mid_upgrade(server: Server, number: int) -> None:

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from sfu import channel
-from sfu.config import WorkerConfig
 from sfu.wire import stun
+from sfu.worker_config import WorkerConfig
 from tests.sfu.transport.test_dtls import THEIRS, PlainPeer
 
 WITHIN_S = 5.0
@@ -107,12 +107,15 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def started() -> AsyncIterator[Process]:
+async def started(*interpreter: str) -> AsyncIterator[Process]:
+    """A worker process; `interpreter`: options of Python itself."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     config = WorkerConfig(number=3, addresses=("127.0.0.1",), port=0)
     arguments = ("--channel-fd", str(theirs.fileno()), "--config", msgspec.json.encode(config).decode())
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sfu.worker", *arguments, pass_fds=(theirs.fileno(),), stderr=asyncio.subprocess.PIPE
+        *(sys.executable, *interpreter, "-m", "sfu.worker", *arguments),
+        pass_fds=(theirs.fileno(),),
+        stderr=asyncio.subprocess.PIPE,
     )
     theirs.close()
     one = Process(process, *await asyncio.open_unix_connection(sock=ours))

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from sfu.contract import Grant, Source, load_key, sign
 from tests.offers import audio, session, video
@@ -46,25 +46,27 @@ async def door(**sections: Any) -> AsyncIterator[Running]:
 
 async def post(
     node: Running, path: str = "/whip", sdp: str = SENDS, headers: dict[str, str] = ADA, **more: str
-) -> httpx.Response:
+) -> httpx2.Response:
     return await node.http.post(path, content=sdp, headers={"Content-Type": "application/sdp", **headers, **more})
 
 
 async def patch(
     node: Running, path: str, fragment: str, if_match: str | None, headers: dict[str, str] = ADA
-) -> httpx.Response:
+) -> httpx2.Response:
     match = {} if if_match is None else {"If-Match": if_match}
     content_type = {"Content-Type": "application/trickle-ice-sdpfrag"}
     return await node.http.patch(path, content=fragment, headers={**content_type, **match, **headers})
 
 
-async def opened(node: Running, path: str = "/whip", sdp: str = SENDS, headers: dict[str, str] = ADA) -> httpx.Response:
+async def opened(
+    node: Running, path: str = "/whip", sdp: str = SENDS, headers: dict[str, str] = ADA
+) -> httpx2.Response:
     answer = await post(node, path, sdp, headers)
     assert answer.status_code == 201, answer.text
     return answer
 
 
-def refused(answer: httpx.Response) -> tuple[int, str]:
+def refused(answer: httpx2.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return answer.status_code, answer.json()["code"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -63,7 +63,8 @@ class Profile(Body):
 
 
 class PublicProfile(Body):
-    """Parts that are hidden are not there at all. `notice`: the account is frozen at present."""
+    """Parts that are hidden are not there at all. `events` can be joined by everybody: `number`, `title`, `kind`,
+    `starts_at`. `notice`: the account is frozen at present."""
 
     slug: str
     name: str
@@ -83,6 +84,10 @@ class StaffAccess(Body):
 class StaffAccesses(Body):
     items: list[StaffAccess]
     next: str | None
+
+
+def _public_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**event, "starts_at": event["starts_at"] and event["starts_at"].isoformat()}
 
 
 def routes_for(public_events: profile.PublicEvents) -> Callable[[Doors, Hashing], APIRouter]:
@@ -157,7 +162,9 @@ def routes_for(public_events: profile.PublicEvents) -> Callable[[Doors, Hashing]
             headers = {"ETag": f'"{page_.tag}"', "Cache-Control": "no-cache"}
             if request.headers.get("if-none-match") == headers["ETag"]:
                 return Response(status_code=304, headers=headers)
-            parts = dict(page_.parts)
+            parts = {**page_.parts}
+            if "events" in parts:
+                parts["events"] = [_public_event(event) for event in parts["events"]]
             body = {"slug": page_.slug, "name": page_.name, "parts": parts, "notice": page_.notice}
             return JSONResponse(body, headers=headers)
 

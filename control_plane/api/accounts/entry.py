@@ -3,12 +3,14 @@ is the same for a known and an unknown address, and every route has a limit of i
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Callable
 from typing import Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import Field
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +18,7 @@ from control_plane.accounts import addresses, resets, sessions, sign_up
 from control_plane.accounts.sessions import Credentials, SignedIn
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.bodies import Body, Email, Line, Password, Secret, Text, Word
+from control_plane.api.caller import address_hash
 from control_plane.api.doors import Doors, Here, need
 from control_plane.api.idempotency import Answer
 
@@ -92,6 +95,9 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
     def limit(name: str, key: str) -> None:
         doors.limits.take(name, key, now())
 
+    def answered(mail: Callable[[sa.Connection], None]) -> Response:
+        return afterwards(doors, Response(MAILED.body, MAILED.status, media_type="application/json"), mail)
+
     @routes.post("/sign-ups", status_code=202, response_model=Mailed)
     @need("public")
     async def begin_account(request: Request, visit: Here, body: SignUp) -> Response:
@@ -116,8 +122,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         """Send the verification again."""
         limit("sign_up_address", visit.address)
         limit("mail_account", addresses.sign_in_key(body.email))
-        doors.write(lambda connection: sign_up.resend(connection, now(), doors.setup, body.email))
-        return answered(MAILED)
+        return answered(lambda connection: sign_up.resend(connection, now(), doors.setup, body.email))
 
     @routes.post("/verifications", response_model=VerifiedAnswer)
     @need("public")
@@ -136,20 +141,21 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
     async def sign_in(request: Request, visit: Here, body: SignIn) -> Response:
         """Sign in. A wrong password and an unknown address get one answer, in one time."""
         limit("sign_in_address", visit.address)
-        limit("sign_in_account", addresses.sign_in_key(body.email))
-        found = await run_in_threadpool(
-            doors.store.read, lambda connection: sessions.credentials(connection, body.email)
-        )
-        right, newer = await hashing.compare(found.password_hash if found else None, body.password)
-        if not right or found is None:
-            raise sessions.wrong_credentials()
-        compared: Credentials = found
-        signed_in = await run_in_threadpool(
-            doors.write,
-            lambda connection: sessions.sign_in(
-                connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
-            ),
-        )
+        with doors.measures.signing_in():
+            limit("sign_in_account", addresses.sign_in_key(body.email))
+            found = await run_in_threadpool(
+                doors.store.read, lambda connection: sessions.credentials(connection, body.email)
+            )
+            right, newer = await hashing.compare(found.password_hash if found else None, body.password)
+            if not right or found is None:
+                raise sessions.wrong_credentials()
+            compared: Credentials = found
+            signed_in = await run_in_threadpool(
+                doors.write,
+                lambda connection: sessions.sign_in(
+                    connection, now(), doors.setup, compared, newer_hash=newer, device=device(request)
+                ),
+            )
         return with_cookie(doors, signed_in)
 
     @routes.post("/password-resets", status_code=202, response_model=Mailed)
@@ -158,8 +164,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         """Mail a link to set a new password."""
         limit("sign_up_address", visit.address)
         limit("mail_account", addresses.sign_in_key(body.email))
-        doors.write(lambda connection: resets.ask(connection, now(), doors.setup, body.email))
-        return answered(MAILED)
+        return answered(lambda connection: resets.ask(connection, now(), doors.setup, body.email))
 
     @routes.post("/password-resets/complete", status_code=204, response_class=Response)
     @need("public")
@@ -173,6 +178,13 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         return Response(status_code=204)
 
     return routes
+
+
+def afterwards(doors: Doors, response: Response, use_case: Callable[[sa.Connection], None]) -> Response:
+    """Answer first and mail then: how long it takes to find somebody and write to him tells nobody whether he is here.
+    Lost in a crash between the two: the mail, for which he asks again."""
+    response.background = BackgroundTask(doors.write, use_case)
+    return response
 
 
 def with_cookie(doors: Doors, signed_in: SignedIn, response: Response | None = None) -> Response:
@@ -207,11 +219,6 @@ def form_of(body: SignUp, address: str, without: set[str]) -> sign_up.Form:
     return sign_up.Form(**fields, through=body.partner, means=means, address_hash=address_hash(address))
 
 
-def address_hash(address: str) -> str:
-    """Of a network address, for the record of acceptance."""
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
 def device(request: Request) -> str:
     """What his browser calls itself, for the list of his sessions."""
     agent = request.headers.get("user-agent", "")
@@ -220,7 +227,3 @@ def device(request: Request) -> str:
 
 def json_answer(status: int, body: object) -> Answer:
     return Answer(status, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
-
-
-def answered(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type="application/json")

@@ -122,7 +122,8 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         """Back from the provider: signed in, linked, or on the way to a sign-up. Errors go to the sign-in page."""
         secret = request.cookies.get(cookie, "")
         try:
-            answer = arrive(request, visit, provider, secret, code, state)
+            with doors.measures.signing_in():
+                answer = arrive(request, visit, provider, secret, code, state)
         except ControlPlaneError as error:
             answer = RedirectResponse(f"/sign-in?problem={error.code}", 303)
         answer.delete_cookie(cookie, path="/", secure=not doors.settings.dev, httponly=True, samesite="lax")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,10 +11,10 @@ from starlette.responses import Response
 
 from control_plane.accounts import keys, members
 from control_plane.accounts.members import Newcomer
-from control_plane.api.accounts.entry import address_hash, json_answer
+from control_plane.api.accounts.entry import json_answer
 from control_plane.api.accounts.hashing import Hashing
 from control_plane.api.accounts.me import Cursor, Limit
-from control_plane.api.bodies import Body, Email, Id, Line, Password, Secret, Word
+from control_plane.api.bodies import Body, Email, Id, Line, Password, Secret, Word, utc
 from control_plane.api.caller import Right
 from control_plane.api.doors import Doors, Here, need
 from control_plane.api.pagination import LIMIT, listed, page
@@ -201,7 +200,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
             body.first_name,
             body.last_name,
             body.language,
-            address_hash(visit.address),
+            visit.caller.address_hash,
         )
         raw = await request.body()
         return await run_in_threadpool(
@@ -239,7 +238,7 @@ def router(doors: Doors, hashing: Hashing) -> APIRouter:
         """Make a key. Only a person can: a key makes no keys."""
         if not visit.caller.person or visit.caller.ticket:
             raise Invalid("person_only", "a member of the account makes its keys")
-        expires_at = body.expires_at and body.expires_at.astimezone(datetime.UTC)
+        expires_at = body.expires_at and utc(body.expires_at, "expires_at")
         return doors.act(
             request,
             body.model_dump_json().encode(),

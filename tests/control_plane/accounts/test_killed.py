@@ -4,56 +4,88 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from control_plane.accounts.tables import accounts, declarations, free_uses, memberships, people
 from control_plane.running import audit
 from control_plane.storage.store import Store
 from tests.control_plane import seen
+from tests.control_plane.accounts.signing_up import email_of
 from tests.control_plane.people import START
 
 ROOT = Path(__file__).resolve().parents[3]
 SEED = int(os.environ.get("STENTOR_SEED", "20261125"))
-KILLS = 6
+KILLS = 10
 
 
-def run(store: Store, seed: int, die_at: int) -> tuple[int, str]:
-    program = [sys.executable, "-m", "tests.control_plane.accounts.signing_up"]
-    url = store.engine.url.render_as_string(hide_password=False)
-    done = subprocess.run(
-        [*program, url, str(seed), str(die_at)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    return done.returncode, done.stdout or done.stderr
+class Program:
+    """tests/control_plane/accounts/signing_up.py, kept running."""
+
+    def __init__(self, store: Store) -> None:
+        self._url = store.engine.url.render_as_string(hide_password=False)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.control_plane.accounts.signing_up"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, number: int, seed: int, die_at: int = 0) -> int | None:
+        """How many steps it took; None when it was killed at `die_at`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{self._url} {number} {seed} {die_at}\n")
+        self._process.stdin.flush()
+        how, said = self._process.stdout.readline().split()
+        assert how == "done" or int(said) == signal.SIGKILL
+        return int(said) if how == "done" else None
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def program(store: Store) -> Iterator[Program]:
+    seen.publish_texts(store, START)
+    started = Program(store)
+    yield started
+    started.close()
 
 
 @pytest.mark.slow
-def test_a_sign_up_that_is_killed_anywhere_and_tried_again_is_one_sign_up(store: Store) -> None:
-    seen.publish_texts(store, START)
-    source = random.Random(SEED)
-    # So many steps does it take to get through; each run gets further, and dies somewhere on the way.
-    at = killed = 0
-    for number in range(KILLS):
-        at += source.randrange(1, 45)
-        code, said = run(store, number, at)
-        if code == 0:
-            break
-        assert code == -9, said
-        killed += 1
-    assert killed >= 2
-    code, said = run(store, 99, 0)
-    assert code == 0, said
-    counts = {
-        table.name: len(store.read(lambda connection, table=table: list(connection.execute(table.select()))))  # type: ignore[misc]
-        for table in (accounts, people, memberships, declarations, free_uses)
-    }
-    assert counts == {"accounts": 1, "people": 1, "memberships": 1, "declarations": 2, "free_uses": 1}
-    assert store.read(lambda connection: connection.execute(accounts.select()).one().status) == "open"
-    templates = [mail["template"] for mail in seen.mails(store)]
-    assert templates == ["verification", "welcome"]
-    codes = [row["code"] for row in seen.audit(store)]
-    assert (codes.count("signed_up"), codes.count("verified")) == (1, 1)
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(0, marks=pytest.mark.long, id="every-step")])
+def test_a_sign_up_that_is_killed_anywhere_and_tried_again_is_one_sign_up(
+    store: Store, program: Program, kills: int
+) -> None:
+    steps = program.run(0, 0)
+    assert steps is not None and steps > 100
+    at = range(1, steps + 1)
+    dying = sorted(random.Random(SEED).sample(at, kills)) if kills else list(at)
+    for number, die_at in enumerate(dying, 1):
+        assert program.run(number, 2 * number, die_at) is None, f"step {die_at} of {steps}"
+        assert program.run(number, 2 * number + 1) is not None, f"after a kill at step {die_at} of {steps}"
+    people_there = len(dying) + 1
+
+    def look(connection: sa.Connection) -> dict[str, Any]:
+        tables = (accounts, people, memberships, declarations, free_uses)
+        counts = {table.name: len(list(connection.execute(table.select()))) for table in tables}
+        return counts | {"open": len(list(connection.execute(accounts.select().where(accounts.c.status == "open"))))}
+
+    each = {"accounts": 1, "people": 1, "memberships": 1, "declarations": 2, "free_uses": 1, "open": 1}
+    assert store.read(look) == {name: count * people_there for name, count in each.items()}
+    mails = Counter((mail["to"], mail["template"]) for mail in seen.mails(store))
+    wanted = [(email_of(number), kind) for number in range(people_there) for kind in ("verification", "welcome")]
+    assert mails == Counter(wanted)
+    codes = Counter(row["code"] for row in seen.audit(store))
+    assert (codes["signed_up"], codes["verified"]) == (people_there, people_there)
     assert list(store.read(lambda connection: list(audit.verify(connection)))) == []

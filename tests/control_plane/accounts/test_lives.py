@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from control_plane.accounts import account as machine
 from control_plane.accounts import keys, lifecycle, sign_up
@@ -20,11 +27,12 @@ from control_plane.accounts.tables import accounts, free_uses, people
 from control_plane.api.caller import RIGHTS, Caller
 from control_plane.errors import ControlPlaneError
 from control_plane.running import audit
-from control_plane.storage import migrate
 from control_plane.storage.columns import metadata
 from control_plane.storage.store import Store
 from tests.control_plane import seen
+from tests.control_plane.conftest import Stores
 from tests.control_plane.people import FINGERPRINT_KEY, START, TEXTS, drawn
+from tests.examples import examples
 
 REASON: machine.Reason = "abuse"
 
@@ -32,13 +40,13 @@ REASON: machine.Reason = "abuse"
 class Lives(RuleBasedStateMachine):
     """`self.now` only goes forward. The model keeps of each account: status, window, mailbox."""
 
+    stores: Stores
     accounts_ = Bundle("accounts_")
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.store = Store(f"sqlite:///{self.folder / 'lives.sqlite'}")
-        migrate.up(self.store)
+        self.opened = contextlib.ExitStack()
+        self.store = self.opened.enter_context(type(self).stores())
         seen.publish_texts(self.store, START)
         self.now, self.setup, self.steps = START, Setup(FINGERPRINT_KEY, draw=drawn(7)), 0
         self.model: dict[str, dict[str, Any]] = {}
@@ -47,9 +55,8 @@ class Lives(RuleBasedStateMachine):
         self.keys: dict[str, str] = {}
 
     def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
-            shutil.rmtree(self.folder)
+        if hasattr(self, "opened"):
+            self.opened.close()
 
     def _step(self, account: str, event: machine.Event, may: bool, status: str) -> bool:
         """Take a step in the product; it must be taken exactly when the model says so."""
@@ -187,10 +194,11 @@ class Lives(RuleBasedStateMachine):
         return list(connection.execute(people.select()))
 
 
-Lives.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestLives = Lives.TestCase
+def test_any_life_of_accounts_is_as_the_model_says(stores: Stores) -> None:
+    lives = settings(
+        max_examples=examples(12), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(type("Lives", (Lives,), {"stores": staticmethod(stores)}), settings=lives)
 
 
 def test_a_deleted_customer_is_found_in_no_column_outside_of_what_is_kept(store: Store) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -102,6 +104,18 @@ async def test_hashing_does_not_stall_the_loop() -> None:
     with entry("ACC-02.4"):
         # Were the work done in the loop, it would come round once or twice in all.
         assert turns > 50
+    pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a niceness of each thread is Linux's")
+async def test_hashing_gives_way_to_all_other_threads_and_takes_none_with_it() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    pool, ours = HashingPool(threads=1), niceness()
+    assert await pool.run(niceness) > ours
+    assert niceness() == ours
+    assert await asyncio.to_thread(niceness) == ours
     pool.close()
 
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import pytest
 
 from control_plane.accounts.tables import accounts, api_keys, idempotent_answers, people
@@ -61,7 +61,7 @@ def test_a_key_has_a_form(key: str) -> None:
     assert refused.value.field == "Idempotency-Key"
 
 
-def together(*calls: Callable[[], httpx.Response]) -> list[int]:
+def together(*calls: Callable[[], httpx2.Response]) -> list[int]:
     with ThreadPoolExecutor(len(calls)) as pool:
         return [done.result().status_code for done in [pool.submit(call) for call in calls]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from control_plane.accounts.identities import Provider
@@ -34,15 +34,15 @@ def be(issuer: str, subject: str, email: str = "", verified: bool = False, lie: 
     provider.be(issuer, sub=subject, email=email, email_verified=verified, lie=lie, now=now)
 
 
-def goes(person: Person, url: str) -> httpx.Response:
+def goes(person: Person, url: str) -> httpx2.Response:
     """To the provider, who agrees, and back to us."""
-    agreed = httpx.get(url)
+    agreed = httpx2.get(url)
     assert agreed.status_code == 302, agreed.text
     back = agreed.headers["location"].removeprefix("https://stentor.test/api/v1")
     return person.call("GET", back, follow_redirects=False)
 
 
-def comes(person: Person, return_to: str = "/rooms") -> httpx.Response:
+def comes(person: Person, return_to: str = "/rooms") -> httpx2.Response:
     started = person.call("GET", "/oidc/acme/start", params={"return_to": return_to}, follow_redirects=False)
     assert started.status_code == 303, started.text
     return goes(person, started.headers["location"])
@@ -54,7 +54,7 @@ def links(person: Person) -> None:
     assert goes(person, answer.json()["url"]).headers["location"] == "/account"
 
 
-def signs_up_with(person: Person, location: str, **changes: Any) -> httpx.Response:
+def signs_up_with(person: Person, location: str, **changes: Any) -> httpx2.Response:
     form = {**person.form(**changes), "identity": location.partition("#identity=")[2]}
     del form["password"]
     return person.call("POST", "/oidc/acme/sign-ups", form)
@@ -143,7 +143,7 @@ def test_keys_that_were_turned_over_are_fetched_again(here: World, issuer: str) 
     jane = here.customer("jane@example.com")
     be(issuer, "jane-1", "jane@example.com")
     links(jane)
-    httpx.post(f"{issuer}/turn-keys").raise_for_status()
+    httpx2.post(f"{issuer}/turn-keys").raise_for_status()
     assert comes(here.stranger()).headers["location"] == "/rooms"
 
 

@@ -36,10 +36,11 @@ GUARDS = (
     Guard("ACC-14.3", _HERE + "identities.py", "if not has_password and len(links) == 1:", "if False:"),
     Guard("ACC-20.1", _HERE + "profile.py", "not row.profile_public or ", ""),
     Guard("ACC-20.3", _HERE + "profile.py", 'else bool(found["visible"])', "else True"),
+    Guard("ACC-20.4", "control_plane/rooms/events.py", 'room_events.c.listed, room_events.c.access == "open", ', ""),
     Guard(
         "ACC-21.3", _HERE + "account.py", 'status="open", reason=""), ("restore",)', 'status="suspended"), ("restore",)'
     ),
-    Guard("ACC-25.1", _API + "middleware.py", 'if scope["scheme"] != "https" and not plain_allowed:', "if False:"),
+    Guard("ACC-25.1", _API + "middleware.py", 'if scope["scheme"] != "https" and not (', "if False and not ("),
     Guard("ACC-25.2", _API + "accounts/entry.py", "httponly=True,", "httponly=False,"),
     Guard("ACC-26.1", _HERE + "staff.py", '.values(role="member", rights="")', '.values(role="owner", rights="")'),
     Guard("ACC-27.1", _HERE + "staff.py", "or now >= row.expires_at:", "or False:"),

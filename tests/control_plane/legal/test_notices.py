@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from control_plane.errors import NotFound
 from control_plane.legal import acceptance, notices
 from control_plane.legal.changes import Act
-from control_plane.legal.notices import Notice
+from control_plane.legal.notices import Batch, Notice
 from control_plane.storage.store import Store
 from tests.control_plane.entries import entry
 from tests.control_plane.legal.conftest import LetterBox
@@ -29,11 +30,9 @@ def customers(published: Store) -> Store:
     return published
 
 
-def announce(
-    store: Store, letters: LetterBox, at: datetime.datetime = TOLD, limit: int = 200, version: str = NEW
-) -> int:
+def announce(store: Store, letters: LetterBox, at: datetime.datetime = TOLD, version: str = NEW, **which: Any) -> Batch:
     return store.write(
-        lambda connection: notices.announce(connection, at, kind="terms", version=version, post=letters, limit=limit)
+        lambda connection: notices.announce(connection, at, kind="terms", version=version, post=letters, **which)
     )
 
 
@@ -66,7 +65,7 @@ def end(store: Store, at: datetime.datetime) -> list[Notice]:
 
 
 def test_site_account_and_mail_are_all_three_recorded(customers: Store, letters: LetterBox) -> None:
-    assert announce(customers, letters) == 2
+    assert announce(customers, letters) == Batch(2, "acc_bob")
     (notice,) = of(customers)
     with entry("LEG-03.1"):
         assert notice.on_site_at == NOW + DAY
@@ -80,7 +79,12 @@ def test_site_account_and_mail_are_all_three_recorded(customers: Store, letters:
 
 
 def test_nobody_is_told_twice_and_all_are_told_in_the_end(customers: Store, letters: LetterBox) -> None:
-    assert [announce(customers, letters, TOLD + n * DAY, limit=1) for n in range(4)] == [1, 1, 0, 0]
+    after = ""
+    for day, (told, last) in enumerate([(1, "acc_ann"), (1, "acc_bob"), (0, "")]):
+        batch = announce(customers, letters, TOLD + day * DAY, after=after, limit=1)
+        again = announce(customers, letters, TOLD + 50 * DAY, after=after, limit=1)
+        assert (batch, again) == (Batch(told, last), Batch(0, last))
+        after = batch.last
     assert [notice.in_account_at for notice in of(customers) + of(customers, "acc_bob")] == [TOLD, TOLD + DAY]
     assert len(letters.sent) == 2
 
@@ -124,6 +128,18 @@ def test_use_is_recorded_like_every_acceptance(customers: Store, letters: Letter
     with entry("LEG-02.1"):
         assert (kept.kind, kept.version, kept.means, kept.at) == ("terms", NEW, "use", TOLD + DAY)
         assert (kept.language, kept.address_hash) == ("en", "1b"), "it is not there in Polish"
+
+
+def test_whether_a_use_would_accept_anything_is_known_before(customers: Store, letters: LetterBox) -> None:
+    def awaited(at: datetime.datetime, account: str = "acc_ann") -> bool:
+        return customers.read(lambda connection: notices.awaits_use(connection, at, account))
+
+    assert not awaited(TOLD), "nobody was told yet"
+    announce(customers, letters)
+    assert awaited(TOLD) and awaited(TOLD + 10 * DAY) and not awaited(TOLD + 10 * DAY + MOMENT)
+    act(customers, TOLD + DAY)
+    assert not awaited(TOLD + 2 * DAY) and awaited(TOLD + 2 * DAY, "acc_bob")
+    end(customers, TOLD + 3 * DAY)
 
 
 def test_no_use_at_all(customers: Store, letters: LetterBox) -> None:

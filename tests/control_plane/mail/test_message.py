@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
+from babel.messages.pofile import write_po
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,20 +150,20 @@ def test_a_subject_of_two_lines_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(message, "FOLDER", tmp_path)
     for title in ("a\r\nBcc: x@y.z", "a\nb", "", "x" * 400):
         with pytest.raises(ValueError, match="one line"):
-            compose(Mail("a@b.de", "odd", "en", {"title": title}), SENDER, key="k", at=NOON, catalogues=tmp_path)
+            compose(Mail("a@b.de", "odd", "en", {"title": title}), SENDER, key="k", at=NOON, area=tmp_path)
 
 
 def test_a_catalogue_speaks_another_language_and_english_fills_its_gaps(tmp_path: Path) -> None:
     catalogue = Catalog(locale="pl")
     catalogue.add("Please confirm your e-mail address", "Potwierdź swój adres e-mail")
-    folder = tmp_path / "pl" / "LC_MESSAGES"
+    folder = tmp_path / "locale" / "pl" / "LC_MESSAGES"
     folder.mkdir(parents=True)
-    with (folder / "mail.mo").open("wb") as file:
-        write_mo(file, catalogue)
-    made = compose(verification(language="pl"), SENDER, key="k", at=NOON, catalogues=tmp_path)
+    with (folder / "messages.po").open("wb") as file:
+        write_po(file, catalogue)
+    made = compose(verification(language="pl"), SENDER, key="k", at=NOON, area=tmp_path)
     assert (made["Subject"], made["Content-Language"]) == ("Potwierdź swój adres e-mail", "pl")
     assert "Your account opens with it." in part(made, "plain")
-    unknown = compose(verification(language="pt-BR"), SENDER, key="k", at=NOON, catalogues=tmp_path)
+    unknown = compose(verification(language="pt-BR"), SENDER, key="k", at=NOON, area=tmp_path)
     assert unknown["Subject"] == "Please confirm your e-mail address"
 
 
@@ -172,9 +172,12 @@ VALUES = {
     "url": LINK,
     "error": "answered with status 500",
     "account": "Acme",
-    "kind": "terms",
-    "version": "2",
-    "deadline": "2026-02-10",
+    "title": "Terms of service",
+    "version": "2026-01-31",
+    "begins": "1 Feb 2026, 12:00 UTC",
+    "latest": "11 Feb 2026, 12:00 UTC",
+    "deadline": "10 Feb 2026, 12:00 UTC",
+    "since": "3 Feb 2026, 12:00 UTC",
     "address": "/legal",
     "ticket": "tkt_1",
     "reason": "sound",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 from control_plane import pages
-from control_plane.accounts import lifecycle, people
+from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup as AccountsSetup
 from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
@@ -21,6 +23,7 @@ from control_plane.clock import Clock
 from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
+from control_plane.rooms import events
 from control_plane.rooms.guesses import Guesses
 from control_plane.rooms.setup import Media
 from control_plane.rooms.setup import Setup as RoomsSetup
@@ -95,7 +98,7 @@ def parsed(html: str) -> Node:
 class Page:
     """What the browser shows."""
 
-    response: httpx.Response
+    response: httpx2.Response
 
     @property
     def status(self) -> int:
@@ -155,7 +158,7 @@ class Visitor:
 
     site: Site
     email: str = ""
-    client: httpx.Client = field(init=False)
+    client: httpx2.Client = field(init=False)
     headers: dict[str, str] = field(default_factory=lambda: {"accept": "text/html,*/*;q=0.8"})
 
     def __post_init__(self) -> None:
@@ -241,14 +244,24 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
         plan=lambda connection, account: str(people.account(connection, account).plan) if account else "",
         base_url=setup.base_url,
         draw=setup.draw,
+        used=lambda connection, now, caller, act: uses.note(connection, now, setup, caller, act),
+        use_awaited=uses.awaited,
     )
 
 
 def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
     rooms, guesses, mailbox = rooms_setup(settings.setup), Guesses(), Mailbox()
-    areas = [pages.area(rooms, guesses, mailbox=mailbox), lambda doors: api_rooms.router(doors, rooms, guesses)]
-    app = application(store, clock, settings, areas=areas, **more)
+
+    def public_events(connection: sa.Connection, now: datetime.datetime, account: str) -> list[dict[str, Any]]:
+        return events.public(connection, now, rooms, account)
+
+    areas = [
+        pages.area(rooms, guesses, public_events, mailbox),
+        lambda doors: api_rooms.router(doors, rooms, guesses),
+    ]
+    app = application(store, clock, settings, areas=areas, public_events=public_events, **more)
     app.state.mailbox = mailbox
+    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox))  # tests.control_plane.standing
     return app
 
 
@@ -256,4 +269,4 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
 def site(store: Store, **changes: Any) -> Iterator[Site]:
     """Changes as of `people.world`."""
     with world(store, make, **changes) as made:
-        yield Site(made.store, made.clock, made.app, made.base_url)
+        yield Site(made.store, made.clock, made.app, made.portal, made.base_url)

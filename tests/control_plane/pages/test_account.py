@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from control_plane.accounts import people
+from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.entries import entry
-from tests.control_plane.pages.browsing import Site, Visitor
+from tests.control_plane.pages.accessibility import faults
+from tests.control_plane.pages.browsing import Page, Site, Visitor
 from tests.control_plane.pages.town import suspend, town
 from tests.control_plane.people import PASSWORD
+from tests.control_plane.plane import DAY, plane
 
 MARKUP = "<script>alert(1)</script>"
 
@@ -208,3 +213,39 @@ def test_nothing_of_the_pages_is_kept_in_the_audit_but_ids(here: Site) -> None:
     jane.sends("/account", "/account/person", first_name="Janet")
     [row] = seen.audit(here.store, "person_corrected")
     assert row["ids"]["fields"] == "first_name" and "Janet" not in str(row["ids"])
+
+
+def test_the_account_says_what_changes_until_when_one_may_end_and_asks_for_nothing(store: Store, folder: Path) -> None:
+    with plane(store, folder) as here:
+        jane = here.customer("jane@example.com")
+        assert jane.call("PATCH", "/account", {"time_zone": "Europe/Warsaw"}).status_code == 204
+        new = here.publish(fees=True)
+        here.settle()
+        before = here.notices(str(jane.me()["account"]))
+        page = Page(jane.client.get("/account"))
+        (section,) = [node for node in page.tree.all("section") if node.attrs.get("aria-labelledby") == "changes"]
+        with entry("LEG-03.1"):
+            assert "You were told on 25 Nov 2026, 13:00 CET." in section.text
+            assert "without any use from 5 Dec 2026, 13:00 CET" in section.text
+            assert "end the agreement until 5 Dec 2026, 13:00 CET: then the version of 2022-12-15" in section.text
+        with entry("LEG-05.1"):
+            assert "The new fees hold for you from 25 Dec 2026, 13:00 CET" in section.text
+            assert "end the agreement until 25 Dec 2026, 13:00 CET: then the earlier fees" in section.text
+        links = [node.attrs["href"] for node in section.all("a")]
+        assert links.count(f"/legal/terms/{new}/en") == 2 and section.all("form", "button", "input") == []
+        assert faults(page.tree) == []
+        assert here.notices(str(jane.me()["account"])) == before, "nobody accepts by reading"
+        jane.call("POST", "/events", {"title": "Lesson"})
+        used = Page(jane.client.get("/account")).tree.text
+        assert "holds for you since 25 Nov 2026, 13:00 CET, when the service was used" in used
+        here.go_to(here.clock.now() + 40 * DAY)
+        jane.signs_in()
+        over = Page(jane.client.get("/account"))
+        assert "The new fees hold for you since 25 Dec 2026, 13:00 CET." in over.tree.text
+        (details,) = over.tree.all("details")
+        assert len(details.all("li")) == 2 and "you may end the agreement" not in over.tree.text
+        assert faults(over.tree) == []
+
+
+def test_who_was_told_of_nothing_sees_nothing_of_it(here: Site) -> None:
+    assert "Changes of our texts" not in here.owner().get("/account").tree.text

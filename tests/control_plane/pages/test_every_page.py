@@ -7,6 +7,7 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
+from control_plane.api import probes
 from control_plane.api.doors import routes
 from control_plane.legal.kinds import LANGUAGES
 from tests.control_plane.pages.accessibility import faults
@@ -20,7 +21,8 @@ def there(here: Site) -> Town:
 
 
 def page_routes(site: Site) -> list[APIRoute]:
-    return [route for route in routes(site.app) if not route.path.startswith("/api/")]
+    others = [route.path for route in routes(site.app) if route.path.startswith("/api/")] + list(probes.PATHS)
+    return [route for route in routes(site.app) if route.path not in others]
 
 
 def need_of(route: APIRoute) -> str:

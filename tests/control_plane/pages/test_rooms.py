@@ -6,9 +6,12 @@ import datetime
 import re
 
 import pytest
+import sqlalchemy as sa
 
+from control_plane.accounts.tables import accounts
 from control_plane.pages.forms import Refused
 from control_plane.pages.rooms import local_instant
+from control_plane.rooms.tables import room_events
 from tests.control_plane.entries import entry
 from tests.control_plane.pages.browsing import MEDIA, Page, Site, Visitor
 from tests.control_plane.pages.town import room_titles
@@ -159,6 +162,25 @@ def test_a_time_is_that_of_the_account_and_one_that_is_skipped_is_told() -> None
     assert local_instant(" ", "UTC") is None
     with pytest.raises(Refused, match="starts_at"):
         local_instant("2026-03-29T01:30", "Europe/London")
+
+
+def test_another_time_zone_moves_no_room_and_one_that_is_gone_is_utc(here: Site) -> None:
+    jane = here.owner()
+
+    def lives_in(zone: str) -> None:
+        here.store.write(lambda connection: connection.execute(accounts.update().values(time_zone=zone)))
+
+    lives_in("Europe/Warsaw")
+    room, _ = makes(jane, starts_at="2027-07-01T10:00")
+    before = here.store.read(lambda connection: connection.scalar(sa.select(room_events.c.starts_at)))
+    assert before == datetime.datetime(2027, 7, 1, 8, tzinfo=datetime.UTC)
+    for zone, shown in (("America/New_York", "2027-07-01T04:00"), ("Europe/Atlantis", "2027-07-01T08:00")):
+        lives_in(zone)
+        page = jane.get(room)
+        assert (page.status, page.form(room)["starts_at"]) == (200, shown)
+    assert here.store.read(lambda connection: connection.scalar(sa.select(room_events.c.starts_at))) == before
+    for path in ("/account", "/account/sessions", "/rooms", "/account/keys", "/account/staff-visits"):
+        assert jane.get(path).status == 200, path
 
 
 def test_another_accounts_room_is_not_there(here: Site) -> None:

@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from control_plane import clockwork
 from control_plane.accounts import lifecycle
 from control_plane.accounts.account import Suspend
 from control_plane.accounts.tables import accounts
+from control_plane.handlers import handlers
+from control_plane.letters import Letters
 from control_plane.rooms.tables import room_events
+from control_plane.running.work import Work
+from tests.control_plane import seen
 from tests.control_plane.pages.browsing import Page, Site, Visitor
 
 
 @dataclass
 class Town:
-    """Jane owns an account with rooms, people and keys; Max is a member without rights; Olga's account is suspended;
-    Desk is staff and at present in Jane's account for a ticket."""
+    """Jane owns an account with rooms, people and keys, and was told of a new legal text; Max is a member without
+    rights; Olga's account is suspended; Desk is staff and at present in Jane's account for a ticket."""
 
     site: Site
     people: dict[str, Visitor] = field(default_factory=dict)
@@ -80,7 +85,8 @@ def town(site: Site) -> Town:
     }
     assert jane.call("PATCH", "/account/profile", {"parts": parts}).status_code == 204
     assert jane.call("POST", "/keys", {"name": "Calendar", "scopes": ["events"]}).status_code == 201
-    events = [{"title": "Piano for beginners"}, {"kind": "webinar", "title": "How to practise", "access": "invited"}]
+    open_to_all = {"title": "Piano for beginners", "listed": True, "starts_at": "2026-12-24T17:00:00Z"}
+    events = [open_to_all, {"kind": "webinar", "title": "How to practise", "access": "invited"}]
     for event in events:
         answer = jane.call("POST", "/events", event)
         assert answer.status_code == 201, answer.text
@@ -98,6 +104,9 @@ def town(site: Site) -> Town:
     assert answer.status_code == 201, answer.text
     made.access = answer.json()["id"]
     suspend(site, str(olga.me()["account"]))
+    seen.publish_newer(site.store, site.clock.now(), "processing")
+    announcing = handlers(site.app.state.doors.setup, site.clock, Letters(site.base_url).legal)
+    clockwork.settle(site.clock, Work(site.store, announcing))
     site.delivers()
     people = {"jane": jane, "max": member, "olga": olga, "desk": staff}
     made.people = {name: site.at_pages(person) for name, person in people.items()} | {"stranger": site.visitor()}

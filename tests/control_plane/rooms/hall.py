@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -47,7 +47,7 @@ def drawn(seed: int) -> Draw:
 class OpenDoors(Doors):
     """Lets in whoever says who he is: `X-Caller: owner acc_x`, `person per_x` or `staff per_x`."""
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         role, _, name = request.headers.get("x-caller", "").partition(" ")
         caller = Caller("visitor", "")
         if role == "owner":
@@ -75,10 +75,10 @@ class Hall:
     work: Work
 
     # -- people --
-    def call(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    def call(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         sent = {"x-caller": who, **{name.replace("_", "-"): value for name, value in headers.items()}}
         extra = {} if body is None else {"json": body}
-        answer: httpx.Response = self.client.request(method, path, headers=sent, **extra)
+        answer: httpx2.Response = self.client.request(method, path, headers=sent, **extra)
         return answer
 
     def plan_event(self, account: str = "acc_a", **changes: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Hall:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def do(self, event: Mapping[str, Any], action: str, account: str = "acc_a") -> httpx.Response:
+    def do(self, event: Mapping[str, Any], action: str, account: str = "acc_a") -> httpx2.Response:
         return self.call(f"owner {account}", "POST", f"/api/v1/events/{event['id']}/{action}")
 
     def invite(self, event: Mapping[str, Any], role: str = "attendee") -> tuple[str, str]:
@@ -101,7 +101,7 @@ class Hall:
         assert answer.status_code == 201, answer.text
         return answer.json()["id"], answer.json()["link"].partition("#token=")[2]
 
-    def join(self, number: str, who: str = "", link: str = "", name: str = "Ada", **headers: str) -> httpx.Response:
+    def join(self, number: str, who: str = "", link: str = "", name: str = "Ada", **headers: str) -> httpx2.Response:
         return self.call(who, "POST", "/api/v1/join", {"id": number, "name": name, "link": link}, **headers)
 
     def token(self, event: Mapping[str, Any], who: str = "", link: str = "", name: str = "Ada") -> str:
@@ -114,10 +114,10 @@ class Hall:
         token = self.token(event, who, link)
         return verify(token, self.setup.media.key, self.clock.now().timestamp())
 
-    def report(self, records: list[dict[str, Any]], boot: str = "boot1", token: str = UPLINK_TOKEN) -> httpx.Response:
+    def report(self, records: list[dict[str, Any]], boot: str = "boot1", token: str = UPLINK_TOKEN) -> httpx2.Response:
         """As the media server's uplink sends it."""
         headers = {"authorization": f"Bearer {token}"}
-        answer: httpx.Response = self.client.post(
+        answer: httpx2.Response = self.client.post(
             "/internal/usage", json={"boot": boot, "records": records}, headers=headers
         )
         return answer
@@ -132,8 +132,8 @@ class Hall:
 
 
 def hall(
-    store: Store, *, page: str = "https://meet.test", api: str = "http://127.0.0.1:9", http: httpx.Client | None = None,
-    start: datetime.datetime = START, draw: Draw | None = None, pem: str = PEM,
+    store: Store, *, page: str = "https://meet.test", api: str = "http://127.0.0.1:9",
+    http: httpx2.Client | None = None, start: datetime.datetime = START, draw: Draw | None = None, pem: str = PEM,
 ) -> Hall:  # fmt: skip
     plans: dict[str, str] = {}
     barred: set[str] = set()
@@ -148,7 +148,7 @@ def hall(
     doors = OpenDoors(store, clock, Settings(AccountsSetup(b"k" * 32)))
     app = FastAPI()
     problems.install(app)
-    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup)):
+    for router in (rooms.router(doors, setup), media_door.router(store, clock, setup, doors.measures)):
         app.router.routes.extend(router.routes)
     server = MediaServer(store, clock, setup, http)
     work = Work(store, deliverers={"media": Deliverer(server.carry)})

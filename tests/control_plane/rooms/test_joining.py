@@ -180,7 +180,7 @@ def test_unknown_and_private_ids_get_the_same_answer_by_the_same_statements_in_t
 
     def ask(connection: sa.Connection, number: str) -> None:
         with contextlib.suppress(NotFound):
-            find(connection, here.setup, Caller("visitor", ""), number, "")
+            find(connection, here.clock.now(), here.setup, Caller("visitor", ""), number, "")
 
     took: dict[str, list[float]] = {name: [] for name in numbers}
     with here.store.engine.connect() as connection:

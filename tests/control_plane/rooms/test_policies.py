@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -22,14 +22,14 @@ class FarAway:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        self.answers: list[httpx.Response | Exception] = []
-        self.http = httpx.Client(transport=httpx.MockTransport(self._answer))
+        self.answers: list[httpx2.Response | Exception] = []
+        self.http = httpx2.Client(transport=httpx2.MockTransport(self._answer))
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
         assert request.headers["authorization"] == f"Bearer {API_TOKEN}"
-        body = httpx.Response(200, content=request.content).json() if request.content else {}
+        body = httpx2.Response(200, content=request.content).json() if request.content else {}
         self.asked.append((request.method, request.url.path, body))
-        answer = self.answers.pop(0) if self.answers else httpx.Response(200, json=body)
+        answer = self.answers.pop(0) if self.answers else httpx2.Response(200, json=body)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -74,8 +74,10 @@ def test_an_order_that_waited_tells_what_is_right_now_and_not_what_was(there: Ha
     assert [body["seats"] for _, _, body in far.asked] == [8, 8]
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(503), httpx.Response(401), httpx.ConnectError("gone")])
-def test_an_order_that_was_not_taken_comes_again(there: Hall, far: FarAway, answer: httpx.Response | Exception) -> None:
+@pytest.mark.parametrize("answer", [httpx2.Response(503), httpx2.Response(401), httpx2.ConnectError("gone")])
+def test_an_order_that_was_not_taken_comes_again(
+    there: Hall, far: FarAway, answer: httpx2.Response | Exception
+) -> None:
     event = there.plan_event()
     there.change(event, seats=9)
     far.answers = [answer]
@@ -90,7 +92,7 @@ def test_after_a_restored_backup_the_next_order_is_above_what_the_media_server_k
     event = there.plan_event()
     there.change(event, seats=9)
     known = in_force(there, event).version + 1000
-    far.answers = [httpx.Response(409, json={"code": "conflict"}), httpx.Response(200, json={"version": known})]
+    far.answers = [httpx2.Response(409, json={"code": "conflict"}), httpx2.Response(200, json={"version": known})]
     assert there.carry() == 2
     assert [(method, body.get("version")) for method, _, body in far.asked][-1] == ("PUT", known + 1)
     assert in_force(there, event).acknowledged == known + 1
@@ -100,7 +102,7 @@ def test_an_order_overtaken_by_a_newer_one_is_simply_done(there: Hall, far: FarA
     event = there.plan_event()
     there.change(event, seats=9)
     version = in_force(there, event).version
-    far.answers = [httpx.Response(409, json={}), httpx.Response(200, json={"version": version - 1})]
+    far.answers = [httpx2.Response(409, json={}), httpx2.Response(200, json={"version": version - 1})]
     assert there.carry() == 1
     assert in_force(there, event).version == version
 

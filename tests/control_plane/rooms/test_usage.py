@@ -71,7 +71,7 @@ def test_the_door_is_for_the_media_server_alone(here: Hall) -> None:
         answer = here.client.post(
             "/internal/usage",
             json={"boot": "b", "records": [used(event, "p", 0, 5)]},
-            headers={"authorization": f"Bearer {token}".encode()},
+            headers=[(b"authorization", f"Bearer {token}".encode())],
         )
         assert (answer.status_code, answer.json()["code"]) == (401, "media_token"), token
     assert here.client.post("/internal/usage", json={"boot": "b", "records": []}).status_code == 401

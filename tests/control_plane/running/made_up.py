@@ -9,6 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from control_plane.ledger import journal
+from control_plane.ledger import tables as ledger
+from control_plane.ledger.chart import credit, debit
+from control_plane.money import Money
 from control_plane.running import events, inserts, jobs, outbox
 from control_plane.running.tables import audit_entry, event, job, staff_task, webhook
 from control_plane.running.tables import outbox as outbox_table
@@ -16,6 +20,7 @@ from control_plane.storage.store import Store
 
 NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 SECOND, MINUTE, HOUR, DAY = (datetime.timedelta(seconds=n) for n in (1, 60, 3600, 86_400))
+LINES = [debit("bank", Money(1000, "EUR")), credit("revenue:plan", Money(1000, "EUR"))]
 
 _tables = sa.MetaData()
 posted = sa.Table(
@@ -41,8 +46,9 @@ def post(connection: sa.Connection, at: datetime.datetime, key: str, amount: int
 
 
 def rent(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
-    """Posts, mails, and puts the next of its kind 30 days on, `left` times."""
+    """Posts, in the ledger too, mails, and puts the next of its kind 30 days on, `left` times."""
     post(connection, at, job.key, 1000)
+    journal.post(connection, at, idem_key=f"rent:{job.key}", effective_at=at, reason="rent", ref=job.key, lines=LINES)
     outbox.put(connection, at, kind="mail", key=f"mail:{job.key}", account=job.account, payload={"at": at.isoformat()})
     if job.account is not None and first_time(connection, job.key):
         events.emit(connection, at, account=job.account, kind="rent.paid", payload={"job": job.key})
@@ -131,7 +137,8 @@ def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
     def look(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
         found: dict[str, list[tuple[Any, ...]]] = {}
-        for table in (job, outbox_table, staff_task, audit_entry, event, webhook, posted):
+        books = (ledger.accounts, ledger.transactions, ledger.lines, ledger.seals)
+        for table in (job, outbox_table, staff_task, audit_entry, event, webhook, posted, *books):
             columns = [column for column in table.c if column.name not in ("id",)]
             order = [table.c.id] if "id" in table.c and table is not event else list(table.primary_key)
             found[table.name] = [tuple(row) for row in connection.execute(sa.select(*columns).order_by(*order))]

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from control_plane.clock import SystemClock, TestClock
-from control_plane.running import jobs, outbox, runner, tables
+from control_plane.running import audit, events, jobs, outbox, runner, tables, webhooks
+from control_plane.running.outbound import Poster
 from control_plane.running.outbox import Deliverer
 from control_plane.running.runner import Bell, Runner
 from control_plane.running.work import Work
@@ -83,9 +84,35 @@ def test_a_rolled_back_or_read_only_transaction_rings_nothing(made: Store) -> No
     made.read(lambda connection: connection.execute(sa.select(tables.job)).all())
     with pytest.raises(RuntimeError):
         made.write(lambda connection: (_ for _ in ()).throw(RuntimeError("no")))
-    assert bell.count == 0
+    with pytest.raises(RuntimeError):
+        made.write(_puts_and_raises)
+    (lane,) = Work(made, HANDLERS).lanes()
+    assert bell.count(lane) == 0
     put(made, "note", "k", NOON, amount=1)
-    assert bell.count == 1
+    assert bell.count(lane) == 1
+
+
+def test_what_no_lane_looks_at_wakes_nobody_and_each_is_woken_by_its_own(made: Store) -> None:
+    bell, outside = Bell(), made_up.Outside()
+    runner.ring_after_commits(made, bell)
+    lanes = Work(made, HANDLERS, {"mail": Deliverer(outside)}, webhooks.Hooks(b"k" * 32, Poster())).lanes()
+
+    def rung() -> dict[str, int]:
+        return {lane.name: bell.count(lane) for lane in lanes}
+
+    made.write(lambda c: audit.record(c, NOON, actor="person:per_a", account="acc_a", code="signed_in", ids={}))
+    assert rung() == {"jobs": 0, "mail": 0, "webhooks": 0}
+    made.write(lambda c: outbox.put(c, NOON, kind="mail", key="m", account=None, payload={}))
+    assert rung() == {"jobs": 0, "mail": 1, "webhooks": 0}
+    put(made, "note", "k", NOON, amount=1)
+    assert rung() == {"jobs": 1, "mail": 1, "webhooks": 0}
+    made.write(lambda c: events.emit(c, NOON, account="acc_a", kind="k", payload={}))
+    assert rung()["webhooks"] >= 1 and rung()["mail"] == 1
+
+
+def _puts_and_raises(connection: sa.Connection) -> None:
+    jobs.put(connection, kind="note", key="lost", due_at=NOON, account=None, payload={"amount": 1})
+    raise RuntimeError("no")
 
 
 def test_it_ends_when_its_step_is_finished_and_begins_no_other(made: Store) -> None:
@@ -107,6 +134,42 @@ def test_it_ends_when_its_step_is_finished_and_begins_no_other(made: Store) -> N
     assert len(amounts(made)) == 1 and waiting(made) == 1
 
 
+def test_while_it_is_paused_no_step_is_taken_and_the_one_under_way_is_waited_for(made: Store) -> None:
+    at_it, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
+        at_it.set()
+        assert go_on.wait(WITHIN_S)
+        made_up.post(connection, at, job.key, 1)
+        ended.set()
+
+    put(made, "slow", "first", NOON)
+    bell = Bell()
+    runner.ring_after_commits(made, bell)
+    running = Runner(Work(made, {**HANDLERS, "slow": slow}), TestClock(NOON + DAY), bell)
+    running.start()
+    assert at_it.wait(WITHIN_S)
+    threading.Timer(0.05, go_on.set).start()
+    with running.paused():
+        assert ended.is_set()
+        put(made, "note", "second", NOON, amount=2)
+        before = bell.count
+        # The lane has heard the bell and could take it, but for the pause.
+        until(lambda: running._under_way == 0)
+        assert amounts(made) == [1] and waiting(made) == 1 and bell.count == before
+    until(lambda: amounts(made) == [1, 2])
+    assert running.stop(WITHIN_S)
+
+
+def test_it_ends_while_it_is_paused(made: Store) -> None:
+    put(made, "note", "one", NOON, amount=1)
+    running = Runner(Work(made, HANDLERS), TestClock(NOON), Bell())
+    with running.paused():
+        running.start()
+        assert running.stop(WITHIN_S)
+    assert amounts(made) == []
+
+
 def test_a_slow_mail_server_does_not_hold_up_commands_to_the_media_server(made: Store) -> None:
     go_on, carried = threading.Event(), made_up.Outside()
 
@@ -120,8 +183,8 @@ def test_a_slow_mail_server_does_not_hold_up_commands_to_the_media_server(made: 
     made.write(both)
     running = Runner(Work(made, {}, {"mail": Deliverer(slow), "media": Deliverer(carried)}), TestClock(NOON), Bell())
     running.start()
-    until(lambda: carried.keys == ["end"])
-    assert waiting(made, tables.outbox) == 1
+    until(lambda: waiting(made, tables.outbox) == 1)
+    assert carried.keys == ["end"]
     go_on.set()
     assert running.stop(WITHIN_S)
     assert waiting(made, tables.outbox) == 0

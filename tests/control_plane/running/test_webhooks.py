@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 
 from control_plane.clock import SystemClock
 from control_plane.errors import Conflict, ControlPlaneError, Invalid, NotFound
-from control_plane.running import events, tables, webhooks
+from control_plane.running import events, runner, tables, webhooks
 from control_plane.running.outbound import Answer, Poster
 from control_plane.running.runner import Bell, Runner
 from control_plane.running.signatures import verify
@@ -265,6 +267,34 @@ def test_there_are_limits_and_no_address_twice(store: Store, there: Receiver) ->
         store.write(
             lambda c: webhooks.add(c, NOON, account="acc_b", url=f"http://127.0.0.1:{there.port}/", random_token=draw)
         )
+
+
+def test_one_commit_wakes_as_many_threads_as_there_are_endpoints(
+    store: Store, there: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would sleep for an hour. One is woken, and wakes the next before it waits for its own endpoint."""
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 3600.0)
+    go_on = threading.Event()
+
+    def hangs(line: socket.socket, request: bytes) -> None:
+        assert go_on.wait(30)
+
+    there.behave = [hangs]
+    for account in ("acc_a", "acc_b", "acc_c"):
+        add(store, there, account)
+    bell = Bell()
+    runner.ring_after_commits(store, bell)
+    running = Runner(work(store, within_s=60.0), SystemClock(), bell)
+    running.start()
+
+    def use_case(connection: sa.Connection) -> None:
+        for account in ("acc_a", "acc_b", "acc_c"):
+            events.emit(connection, NOON, account=account, kind="a", payload={})
+
+    store.write(use_case)
+    until(lambda: len(there.events) == 3)
+    go_on.set()
+    assert running.stop()
 
 
 def test_the_runner_tells_what_is_committed(store: Store, there: Receiver) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from sfu import channel
 from sfu.contract import Grant, load_key, sign
@@ -36,7 +36,7 @@ async def api(**sections: Any) -> AsyncIterator[Running]:
         yield node
 
 
-def refused(response: httpx.Response) -> tuple[int, str]:
+def refused(response: httpx2.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/problem+json"
     return response.status_code, response.json()["code"]
 
@@ -184,7 +184,7 @@ async def test_too_many_requests_are_told_when_to_come_again() -> None:
 
 
 class Follower:
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self._lines = response.aiter_lines()
 
     async def next(self) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from sfu.signalling import openapi
@@ -38,7 +38,7 @@ HUGE = 1 << 20
 
 async def ask(
     node: Running, path: str, operation: Operation, participant: str, headers: dict[str, str], room: str = "r"
-) -> httpx.Response:
+) -> httpx2.Response:
     """The operation, as far as its first bytes: events have no end."""
     url = path.format(room=room, participant=participant, action="mute")
     body: dict[str, Any] = {"json": BODIES[operation.name]} if operation.name in BODIES else {}
@@ -119,7 +119,7 @@ async def test_bodies_over_the_limit_are_refused_before_they_are_read(path: str,
         try:
             answer = await node.http.request(operation.method, url, headers=ALL, content=endless())
             assert refused(answer) == (400, "bad_message")
-        except (httpx.WriteError, httpx.ReadError):
+        except (httpx2.WriteError, httpx2.ReadError):
             pass  # cut off while it was still sending
         assert sent < 32 * HUGE, "the server read on"
         assert (await client.ask("send", topic="t", body="still here"))["type"] == "done"

@@ -7,7 +7,7 @@ import json
 import socket
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -174,8 +174,8 @@ async def test_debug_tells_what_single_peers_do_in_pages_without_a_name_or_an_ad
 @pytest.mark.parametrize(("networks", "status"), [([], 403), (["192.0.2.0/24"], 200)])
 async def test_numbers_are_for_loopback_and_the_configured_networks(networks: list[str], status: int) -> None:
     async with running(http={"port": 0, "metrics_networks": networks}) as node:
-        transport = httpx.ASGITransport(node.served.application, client=("192.0.2.9", 4711))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as stranger:
+        transport = httpx2.ASGITransport(node.served.application, client=("192.0.2.9", 4711))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as stranger:
             for path in ("/metrics", "/debug"):
                 assert (await stranger.get(path)).status_code == status
 

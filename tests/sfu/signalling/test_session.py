@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu import channel
-from sfu.config import build
+from sfu.config_sources import build
 from sfu.contract import SOURCES, Grant, Policy
 from sfu.errors import MediaFailed, NotFound, Overloaded, RateLimited, Unauthorized
 from sfu.rooms import Rooms

@@ -8,7 +8,8 @@ import hmac
 
 import pytest
 
-from sfu.config import ConfigError, Turn, build, shown
+from sfu.config import Turn, shown
+from sfu.config_sources import ConfigError, build
 from sfu.signalling.turn import ice_servers
 
 SECRET = "0123456789abcdef"

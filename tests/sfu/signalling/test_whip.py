@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 
 from sfu import channel
@@ -140,7 +140,7 @@ async def test_a_body_of_another_type_or_too_large_or_no_text_is_refused() -> No
             for _ in range(600):
                 yield b"x" * 1024
 
-        with contextlib.suppress(httpx.WriteError):  # the server may close while we still send
+        with contextlib.suppress(httpx2.WriteError):  # the server may close while we still send
             assert refused(await node.http.post("/whip", content=endless(), headers=headers)) == (413, "bad_message")
         wrong_type = await node.http.patch(location, content=SAME, headers={**ADA, "If-Match": "*"})
         assert refused(wrong_type) == (415, "bad_message")
@@ -244,7 +244,7 @@ async def test_too_many_requests_and_too_many_bytes_are_told_when_to_come_again(
 async def test_a_busy_kernel_and_a_missing_worker_are_told_as_503() -> None:
     async with door(limits={"busy_share": 0.1}) as node:
 
-        async def busy() -> httpx.Response | None:
+        async def busy() -> httpx2.Response | None:
             answer = await post(node)
             return answer if answer.status_code == 503 else None
 

@@ -1,0 +1,1 @@
+"""How fast the control plane is beside an idle run of itself: `python -m benchmarks.control_plane`."""
