@@ -49,6 +49,7 @@ def meets(person: Person) -> dict[str, Any]:
 
 def test_three_customers_are_told_and_what_each_does_decides_which_version_binds(here: Plane) -> None:
     """Ann uses the service and ends on day 9; Bob does nothing; Eve uses it."""
+    staff = here.staff()
     ann, bob, eve = (here.customer(f"{name}@example.com", language="de") for name in ("ann", "bob", "eve"))
     ids = {person.email: account(person) for person in (ann, bob, eve)}
     here.settle()
@@ -69,7 +70,7 @@ def test_three_customers_are_told_and_what_each_does_decides_which_version_binds
         meets(person)
     here.go_to(told + 9 * DAY)
     assert {here.binding(id_) for id_ in (ids[ann.email], ids[eve.email])} == {new}
-    staff = here.staff()
+    staff.signs_in()
     body = {"cause": "cancelled", "ticket": "T-1"}
     assert staff.call("POST", f"/staff/accounts/{ids[ann.email]}/close", body).status_code == 200
     here.go_to(told + 11 * DAY)
