@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
@@ -21,6 +21,13 @@ from control_plane.watch.reading import Reading
 from tests.control_plane.people import PASSWORD, World, world
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def here(store: Store) -> Iterator[World]:
+    """With an application of its own: it watches its database, and its figures begin at nothing."""
+    with world(store, own=True) as made:
+        yield made
 
 
 def figures(here: World) -> Callable[..., float]:
@@ -199,7 +206,7 @@ def test_transactions_and_what_waits_are_read_out_of_the_database(here: World) -
 
 
 def test_each_application_has_figures_of_its_own(store: Store) -> None:
-    with world(store) as first, world(store) as second:
+    with world(store, own=True) as first, world(store, own=True) as second:
         first.stranger().call("GET", "/me")
         labels = {"route": "/api/v1/me", "method": "GET", "status": "4xx"}
         assert (figures(first)("requests_total", **labels), figures(second)("requests_total", **labels)) == (1, 0)
