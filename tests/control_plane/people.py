@@ -163,16 +163,20 @@ class World:
 
 
 @contextmanager
-def world(store: Store, make: Callable[..., FastAPI] = application, **changes: Any) -> Iterator[World]:
-    """Changes are those of the settings."""
+def world(
+    store: Store, make: Callable[..., FastAPI] = application, *, own: bool = False, **changes: Any
+) -> Iterator[World]:
+    """Changes are those of the settings. `own`: with an application that is built for this one (else see standing)."""
     seen.publish_texts(store, START)
-    with _built(store, make, changes) as (app, clock), start_blocking_portal() as portal:
+    with _built(store, make, own, changes) as (app, clock), start_blocking_portal() as portal:
         yield World(store, clock, app, portal)
 
 
 @contextmanager
-def _built(store: Store, make: Callable[..., FastAPI], changes: dict[str, Any]) -> Iterator[tuple[FastAPI, TestClock]]:
-    if not changes:
+def _built(
+    store: Store, make: Callable[..., FastAPI], own: bool, changes: dict[str, Any]
+) -> Iterator[tuple[FastAPI, TestClock]]:
+    if not own and not changes:
         with standing.lent(make, store, START, settings) as lent:
             yield lent
         return

@@ -1,7 +1,8 @@
 """Applications that are built once in a run: their 130 routes take half a second, more than most tests that ask them.
 
-What an application keeps beside its rows is made anew for each test: the database, the clock, the randomness, what it
-counts, and whatever `make` has put into `app.state.kept` as pairs of a thing and a function that makes a fresh one.
+What an application keeps beside its rows is made anew for each test: the database, the clock, the randomness, the
+limits, and whatever `make` has put into `app.state.kept` as pairs of a thing and a function that makes a fresh one.
+Its figures (control_plane.watch) go on from test to test, and do not see the database: `world(store, own=True)`.
 """
 
 from __future__ import annotations

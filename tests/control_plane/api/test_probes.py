@@ -22,13 +22,11 @@ from tests.control_plane.people import PASSWORD, World, world
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-# Said outright, so that the application is built for the test alone: its figures count from its own beginning.
-own = functools.partial(world, limits=LIMITS)
-
 
 @pytest.fixture
 def here(store: Store) -> Iterator[World]:
-    with own(store) as made:
+    """With an application of its own: it watches its database, and its figures begin at nothing."""
+    with world(store, own=True) as made:
         yield made
 
 
@@ -208,7 +206,7 @@ def test_transactions_and_what_waits_are_read_out_of_the_database(here: World) -
 
 
 def test_each_application_has_figures_of_its_own(store: Store) -> None:
-    with own(store) as first, own(store) as second:
+    with world(store, own=True) as first, world(store, own=True) as second:
         first.stranger().call("GET", "/me")
         labels = {"route": "/api/v1/me", "method": "GET", "status": "4xx"}
         assert (figures(first)("requests_total", **labels), figures(second)("requests_total", **labels)) == (1, 0)

@@ -20,7 +20,6 @@ from schemathesis.specs.openapi.checks import (
 from control_plane.storage.store import Store
 from tests.control_plane.people import Person, World
 from tests.control_plane.product import product
-from tests.examples import examples
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Of each operation, allowed and forbidden ones; together they stay under half a minute.
@@ -28,7 +27,6 @@ EXAMPLES = 3
 
 
 @pytest.mark.slow
-@pytest.mark.hypothesis
 def test_every_operation_answers_as_its_schema_says(store: Store) -> None:
     with product(store) as here:
         assert ask_everything(here) > 150
@@ -48,7 +46,7 @@ def ask(operation: APIOperation[Any, Any, Any, Any], person: Person) -> int:
         person.signs_in()  # an operation before may have signed him out
 
     @settings(
-        max_examples=examples(EXAMPLES),
+        max_examples=EXAMPLES,
         deadline=None,
         derandomize=True,
         database=None,
