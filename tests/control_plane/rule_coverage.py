@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,8 +133,12 @@ def files() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in (own, *naming)]
 
 
-def run(root: Path, what: list[str], to: Path, *, quiet: bool = False) -> tuple[int, dict[str, object]]:
-    """Run these tests of the tree at `root`: pytest's exit code, and what coverage_plugin wrote."""
+# Of the whole: in two processes, as `make test` runs them.
+IN_TWO = ("-n", "2", "--dist", "loadfile")
+
+
+def run(root: Path, what: Sequence[str], to: Path, *, quiet: bool = False) -> tuple[int, dict[str, object]]:
+    """Run pytest with these arguments in the tree at `root`: its exit code, and what coverage_plugin wrote."""
     environment = {**os.environ, "STENTOR_ENTRIES_TO": str(to), "PYTHONPATH": str(root)}
     to.unlink(missing_ok=True)
     done = subprocess.run(
