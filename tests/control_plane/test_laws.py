@@ -34,6 +34,7 @@ from tests.control_plane import seen
 from tests.control_plane.conftest import POSTGRESQL, Stores
 from tests.control_plane.people import FINGERPRINT_KEY, START, drawn
 from tests.control_plane.product import told
+from tests.examples import examples
 
 DAYS = 330
 DAY = datetime.timedelta(days=1)
@@ -160,7 +161,7 @@ def world(stores: Stores) -> Iterator[World]:
 
 
 LAW = settings(
-    max_examples=3 if POSTGRESQL else 5,
+    max_examples=3 if POSTGRESQL else examples(5),
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # a world takes half a second; making it smaller would take minutes
