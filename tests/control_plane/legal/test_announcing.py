@@ -10,7 +10,6 @@ from control_plane import clockwork
 from control_plane.clock import TestClock
 from control_plane.legal import announcing, notices
 from control_plane.legal.notices import Notice
-from control_plane.running import jobs, tables
 from control_plane.running.work import Work
 from control_plane.storage.store import Store
 from tests.control_plane import seen
@@ -43,29 +42,9 @@ def test_all_are_told_in_batches_that_let_others_in_between(published: Store, le
     while work.job(clock.now()):
         waiting += [(job.key, job.priority) for job in seen.jobs(published)]
         clock.advance_to(clock.now() + datetime.timedelta(seconds=1))
-    assert waiting == [(f"legal.announce:terms:{NEW}:published:{place}", announcing.PRIORITY) for place in (2, 3, 4)]
+    assert waiting == [(f"legal.announce:terms:{NEW}:published:{number}", announcing.PRIORITY) for number in (1, 2, 3)]
     assert [account for account, *_ in letters.sent] == names
     assert [len(of(published, name)) for name in names] == [1] * len(names)
-
-
-def test_a_batch_that_is_done_once_more_when_others_are_there_puts_no_other_job(
-    published: Store, letters: LetterBox
-) -> None:
-    accept(published, NOW)
-    publish(published, NOW + DAY, edition("terms", NEW))
-    clock = TestClock(NOW + DAY)
-    work = working(published, clock, letters)
-    (row,) = seen.jobs(published)
-    first = jobs.Job(row.id, row.key, row.kind, row.account, row.due_at, row.payload, 1)
-    clockwork.settle(clock, work)
-
-    def count() -> int:
-        return published.read(lambda connection: len(connection.execute(tables.job.select()).all()))
-
-    before, told = count(), list(letters.sent)
-    accept(published, clock.now(), person="per_zoe", account="acc_zoe")
-    published.write(lambda connection: work.handlers[first.kind](connection, first.due_at, first))
-    assert (count(), letters.sent) == (before, told)
 
 
 def test_a_job_that_comes_late_takes_nobody_a_day(published: Store, letters: LetterBox) -> None:
