@@ -165,7 +165,7 @@ class Story:
 
     async def desk_is_appointed(self) -> str:
         page = self.desk.page
-        await opens_an_account(page, self.origin, DESK, "Stentor")
+        await opens_an_account(page, self.origin, DESK, "The Desk")
         await appoint(DESK, self.folder, self.database)
         await signs_in(page, DESK, "Rooms")
         await page.get_by_role("link", name="Staff desk").click()

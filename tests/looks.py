@@ -49,6 +49,8 @@ class Gallery:
         wide = await page.evaluate("() => document.documentElement.scrollWidth")
         if wide > width:
             found.append(f"{wide} wide in {width}")
+        # Colours fade from one scheme to the other; what is judged is where they end.
+        await page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
         await page.evaluate((SCRIPTS / "contrast.js").read_text())
         faint = await page.evaluate("() => stentorFaint()")
         found += [f"{words!r} has a contrast of {ratio}" for words, ratio in faint.items()]

@@ -25,17 +25,27 @@ def handler(clock: Clock, post: notices.Post) -> Handler:
     def announce(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
         now, told = max(due_at, clock.now()), job.payload
         batch = notices.announce(
-            connection, now, kind=told["kind"], version=told["version"], post=post, after=told["after"]
+            connection,
+            now,
+            kind=told["kind"],
+            version=told["version"],
+            post=post,
+            after=told["after"],
+            # Who came later accepted the new one, or is told in the round of its date.
+            until=datetime.datetime.fromisoformat(told["until"]),
         )
         if batch.last:
+            number = told["number"] + 1
             jobs.put(
                 connection,
                 kind="legal.announce",
-                key=f"legal.announce:{told['kind']}:{told['version']}:{told['round']}:{batch.last}",
+                # By its number and not by where it begins: run again, when accounts have gone, a batch that ends
+                # elsewhere must not bring another chain of jobs.
+                key=f"legal.announce:{told['kind']}:{told['version']}:{told['round']}:{number}",
                 # Now, not at the beginning: what others are due meanwhile goes first.
                 due_at=now,
                 account=None,
-                payload={**told, "after": batch.last},
+                payload={**told, "number": number, "after": batch.last},
                 priority=PRIORITY,
             )
 

@@ -81,15 +81,17 @@ def announce(
     version: str,
     post: Post,
     after: str = "",
+    until: datetime.datetime | None = None,
     limit: int = BATCH,
 ) -> Batch:
     """Tell the accounts behind `after`, in the order of ids, of a published version; the same call again does nothing.
 
-    Told are accounts that accepted an earlier version of it, but for those that ended their agreement over a change of
-    it (the old version is theirs to the end). If the version names fees, they are announced with it, with 30 days.
+    Told are accounts that accepted an earlier version of it by `until` (else by now), but for those that ended their
+    agreement over a change of it (the old version is theirs to the end). If the version names fees, they are announced
+    with it, with 30 days.
     """
     text = published.shown(connection, kind, version, ORIGINAL)
-    next_ = _accepted_any(connection, kind, after, limit)
+    next_ = _accepted_any(connection, kind, until or now, after, limit)
     untold = _untold(connection, kind, version, next_)
     for account in untold:
         old = binding(connection, account, kind, now)
@@ -211,10 +213,11 @@ def _open(connection: sa.Connection, now: datetime.datetime, account: str) -> li
     return [notice for notice in found if now <= notice.change.deadline]
 
 
-def _accepted_any(connection: sa.Connection, kind: str, after: str, limit: int) -> list[str]:
-    """The next accounts that ever accepted a version of it."""
+def _accepted_any(connection: sa.Connection, kind: str, until: datetime.datetime, after: str, limit: int) -> list[str]:
+    """The next accounts that accepted any version of it by that instant."""
     column = acceptances.c.account
-    asked = sa.select(column).where(acceptances.c.kind == kind, column > after).distinct().order_by(column).limit(limit)
+    which = (acceptances.c.kind == kind, acceptances.c.at <= until, column > after)
+    asked = sa.select(column).where(*which).distinct().order_by(column).limit(limit)
     return [str(account) for account in connection.scalars(asked)]
 
 

@@ -185,7 +185,14 @@ def _announce_later(connection: sa.Connection, now: datetime.datetime, text: Tex
                 key=f"legal.announce:{text.kind}:{text.version}:{round_}",
                 due_at=due_at,
                 account=None,
-                payload={"kind": text.kind, "version": text.version, "round": round_, "after": ""},
+                payload={
+                    "kind": text.kind,
+                    "version": text.version,
+                    "round": round_,
+                    "until": due_at.isoformat(),
+                    "number": 0,
+                    "after": "",
+                },
             )
 
 
