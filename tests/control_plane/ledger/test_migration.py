@@ -64,7 +64,8 @@ def test_constraints_are_the_same_in_code_and_database(store: Store) -> None:
         found = sa.inspect(connection)
         for name in TABLES:
             checks = [one for one in metadata.tables[name].constraints if isinstance(one, sa.CheckConstraint)]
-            told = {f"ck_{name}_{one.name}": str(one.sqltext) for one in checks}
+            told = {str(one.name): str(one.sqltext) for one in checks}
+            assert all(one.startswith(f"ck_{name}_") and one.count("ck_") == 1 for one in told)
             made = {str(one["name"]): one["sqltext"] for one in found.get_check_constraints(name)}
             if POSTGRESQL:
                 told.pop("ck_journal_line_amount_whole", None)

@@ -134,7 +134,7 @@ def upgrade() -> None:
         sa.Column("side", sa.SmallInteger, nullable=False),
         sa.Column("may_go_negative", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_ledger_kind"),
-        sa.CheckConstraint("side IN (1, -1)", name="ck_ledger_kind_side"),
+        sa.CheckConstraint("side IN (1, -1)", name=op.f("ck_ledger_kind_side")),
     )
     op.create_table(
         "ledger_account",
@@ -145,8 +145,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_ledger_account"),
         sa.ForeignKeyConstraint(["kind"], ["ledger_kind.name"], name="fk_ledger_account_kind"),
         sa.UniqueConstraint("kind", "owner", "currency", name="uq_ledger_account_kind_owner_currency"),
-        sa.CheckConstraint("length(currency) = 3", name="ck_ledger_account_currency"),
-        sa.CheckConstraint("length(owner) BETWEEN 0 AND 200", name="ck_ledger_account_owner_length"),
+        sa.CheckConstraint("length(currency) = 3", name=op.f("ck_ledger_account_currency")),
+        sa.CheckConstraint("length(owner) BETWEEN 0 AND 200", name=op.f("ck_ledger_account_owner_length")),
     )
     op.create_table(
         "journal_seal",
@@ -166,11 +166,11 @@ def upgrade() -> None:
             ["id"], ["journal_seal.tx_id"], name="fk_journal_tx_id", deferrable=True, initially="DEFERRED"
         ),
         sa.UniqueConstraint("idem_key", name="uq_journal_tx_idem_key"),
-        sa.CheckConstraint("length(idem_key) BETWEEN 1 AND 200", name="ck_journal_tx_idem_key_length"),
-        sa.CheckConstraint("length(reason) BETWEEN 1 AND 200", name="ck_journal_tx_reason_length"),
-        sa.CheckConstraint("length(ref) BETWEEN 0 AND 200", name="ck_journal_tx_ref_length"),
+        sa.CheckConstraint("length(idem_key) BETWEEN 1 AND 200", name=op.f("ck_journal_tx_idem_key_length")),
+        sa.CheckConstraint("length(reason) BETWEEN 1 AND 200", name=op.f("ck_journal_tx_reason_length")),
+        sa.CheckConstraint("length(ref) BETWEEN 0 AND 200", name=op.f("ck_journal_tx_ref_length")),
     )
-    whole = sa.CheckConstraint("typeof(amount) = 'integer'", name="ck_journal_line_amount_whole")
+    whole = sa.CheckConstraint("typeof(amount) = 'integer'", name=op.f("ck_journal_line_amount_whole"))
     op.create_table(
         "journal_line",
         sa.Column("tx_id", sa.BigInteger, nullable=False),
@@ -180,8 +180,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tx_id", "number", name="pk_journal_line"),
         sa.ForeignKeyConstraint(["tx_id"], ["journal_tx.id"], name="fk_journal_line_tx_id"),
         sa.ForeignKeyConstraint(["account_id"], ["ledger_account.id"], name="fk_journal_line_account_id"),
-        sa.CheckConstraint("amount <> 0", name="ck_journal_line_amount_not_zero"),
-        sa.CheckConstraint("amount BETWEEN -1000000000000000 AND 1000000000000000", name="ck_journal_line_amount_size"),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_journal_line_amount_not_zero")),
+        sa.CheckConstraint(
+            "amount BETWEEN -1000000000000000 AND 1000000000000000", name=op.f("ck_journal_line_amount_size")
+        ),
         *([whole] if op.get_bind().dialect.name == "sqlite" else []),
     )
     op.create_index("ix_journal_line_account_id_amount", "journal_line", ["account_id", "amount"])
