@@ -1,0 +1,1 @@
+"""Billing: catalogue, subscriptions, invoices, payments (group BIL)."""

@@ -1,0 +1,514 @@
+"""The subscription's state machine: a state and an event in, the new state and its effects out. Pure (model 3.2).
+
+    none --StartTrial--> trial --TrialOver--> expired
+    none, trial, expired --Order, Settled--> active
+    active --Boundary--> ended (cancelled) | frozen (asked for) | charging (then active or expired) | expired
+    frozen --Unfreeze--> charging (then active or expired) | expired
+    expired --WindowOver--> ended          trial, active, frozen, expired --Terminate--> ended
+    ended --Return, Settled--> active
+
+Money moves outside: the machine says what to charge (`Charge`) and is told how it ended (`Settled`, `Failed`). While a
+charge is on its way (`charging`), an active subscription stays active: a gateway that does not answer is asked again,
+and its customer must not stand before a locked door for it.
+
+Days are billing days in UTC (C1). The order at a boundary is C7: cancellation, freeze, renewal.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from control_plane.billing.freeze import CardMonth, check_days, frozen_span, with_card
+from control_plane.errors import Conflict
+from control_plane.periods import MONTH_DAYS, YEAR_DAYS, Period, Span
+
+State = Literal["none", "trial", "active", "frozen", "expired", "ended"]
+Cycle = Literal["month", "year"]
+Why = Literal["first", "renewal", "unfreeze", "return"]
+# BIL-04.
+CYCLE_DAYS: dict[Cycle, int] = {"month": MONTH_DAYS, "year": YEAR_DAYS}
+# ACC-05 gives no length. Longer: more free service; shorter: no time to hold a second event.
+TRIAL_DAYS = 30
+# BIL-18, BIL-19, BIL-36.
+EXPIRED_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is subscribed to: a plan of the catalogue, by the month or by the year."""
+
+    plan: str
+    cycle: Cycle
+
+    def period(self, first: datetime.date) -> Period:
+        return Period(first, CYCLE_DAYS[self.cycle])
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """A period whose payment is on its way. Only a renewal's days are fixed; others begin on the day they are paid."""
+
+    period: Period
+    terms: Terms
+    why: Why
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What the machine knows. `period` is the last one paid; `frozen` the days of a freeze that has begun, and
+    `freeze_days` how many were asked for; `expired_on` the first day that nobody paid for."""
+
+    state: State = "none"
+    terms: Terms | None = None
+    next_terms: Terms | None = None
+    period: Period | None = None
+    charging: Charging | None = None
+    autopay: bool = False
+    trial_used: bool = False
+    trial_ends_on: datetime.date | None = None
+    cancel_requested_at: datetime.datetime | None = None
+    cancel_confirmed_at: datetime.datetime | None = None
+    freeze_days: int | None = None
+    frozen: Span | None = None
+    expired_on: datetime.date | None = None
+
+    @property
+    def window_ends_on(self) -> datetime.date | None:
+        """The day on which an expired one ends; it can be paid until the day before, the whole of it (BIL-18)."""
+        return None if self.expired_on is None else self.expired_on + datetime.timedelta(days=EXPIRED_DAYS)
+
+
+# What happens to it. Whether somebody may bring it about is decided by the caller's door.
+
+
+@dataclass(frozen=True)
+class StartTrial:
+    days: int = TRIAL_DAYS
+
+
+@dataclass(frozen=True)
+class TrialOver:
+    pass
+
+
+@dataclass(frozen=True)
+class Order:
+    """A plan is chosen and shall be paid now."""
+
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was on its way is paid."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What was on its way was declined for good."""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The paid days are over. `covered`: credit pays the next period. `suspended`: the account is."""
+
+    card: CardMonth | None = None
+    covered: bool = False
+    suspended: bool = False
+
+
+@dataclass(frozen=True)
+class AskFreeze:
+    days: int
+    card: CardMonth | None = None
+
+
+@dataclass(frozen=True)
+class WithdrawFreeze:
+    pass
+
+
+@dataclass(frozen=True)
+class ChangeCard:
+    card: CardMonth | None
+
+
+@dataclass(frozen=True)
+class Unfreeze:
+    """By hand, or by itself on the day that the freeze is over."""
+
+    by_hand: bool
+
+
+@dataclass(frozen=True)
+class RequestCancel:
+    """`staff`: support does it (BIL-33). `through_support`: this customer does not cancel by himself."""
+
+    at: datetime.datetime
+    staff: bool = False
+    through_support: bool = False
+
+
+@dataclass(frozen=True)
+class UndoCancel:
+    pass
+
+
+@dataclass(frozen=True)
+class ConfirmCancel:
+    """The mail system took the confirmation (BIL-34)."""
+
+    at: datetime.datetime
+
+
+@dataclass(frozen=True)
+class ChangeTerms:
+    """Another plan or cycle. `upgrade`: it costs more within the same cycle, the difference is paid, it counts now."""
+
+    terms: Terms
+    upgrade: bool
+
+
+@dataclass(frozen=True)
+class SetAutopay:
+    on: bool
+
+
+@dataclass(frozen=True)
+class WindowOver:
+    pass
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Try the card of an expired one: a retry after a failed renewal, or a suspension over a boundary was lifted."""
+
+
+@dataclass(frozen=True)
+class Terminate:
+    """By the operator; `cause`: for one (BIL-40), else without (BIL-43)."""
+
+    cause: bool
+
+
+@dataclass(frozen=True)
+class Return:
+    """Support lets a closed account come back with a plan (BIL-37)."""
+
+    terms: Terms
+
+
+Event = (
+    StartTrial
+    | TrialOver
+    | Order
+    | Settled
+    | Failed
+    | Boundary
+    | AskFreeze
+    | WithdrawFreeze
+    | ChangeCard
+    | Unfreeze
+    | RequestCancel
+    | UndoCancel
+    | ConfirmCancel
+    | ChangeTerms
+    | SetAutopay
+    | WindowOver
+    | Collect
+    | Terminate
+    | Return
+)
+
+# What follows.
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Make an invoice for this and collect it; tell the machine how it ended."""
+
+    charging: Charging
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A period is paid: its boundary is due on `period.end`."""
+
+    period: Period
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Due:
+    """Come back with this event on that day."""
+
+    event: Literal["trial_over", "unfreeze", "window_over"]
+    on: datetime.date
+
+
+@dataclass(frozen=True)
+class Close:
+    """The agreement ended: the account closes (BIL-35). `expired`: it keeps the long window (BIL-36). `purge`: at once,
+    because its window is over (BIL-19)."""
+
+    cause: Literal["cancelled", "terminated", "lapsed"]
+    expired: bool
+    purge: bool = False
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Give the unused days of this period back, pro rata (BIL-43)."""
+
+    period: Period
+    unused_days: int
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Write to the customer what happened."""
+
+    what: Literal["expired", "frozen", "freeze_refused", "cancel_requested", "ended"]
+
+
+Effect = Charge | Opened | Due | Close | Refund | Tell
+Step = tuple[Subscription, tuple[Effect, ...]]
+
+
+def apply(one: Subscription, event: Event, today: datetime.date) -> Step:
+    """The subscription after `event` and what follows. Raises Conflict (and Invalid), and then nothing has changed."""
+    step = _STEPS.get(type(event))
+    assert step is not None
+    return step(one, event, today)
+
+
+def _start_trial(one: Subscription, event: StartTrial, today: datetime.date) -> Step:
+    _guard(one.state == "none" and not one.trial_used, "trial_used", "the one free trial was used before")
+    ends_on = today + datetime.timedelta(days=event.days)
+    return replace(one, state="trial", trial_used=True, trial_ends_on=ends_on), (Due("trial_over", ends_on),)
+
+
+def _trial_over(one: Subscription, event: TrialOver, today: datetime.date) -> Step:
+    if one.state != "trial" or one.trial_ends_on is None or today < one.trial_ends_on:
+        return one, ()
+    if one.cancel_requested_at is not None:
+        return _end(one), (Close("cancelled", expired=False), Tell("ended"))
+    return _expire(one, one.trial_ends_on)
+
+
+def _order(one: Subscription, event: Order, today: datetime.date) -> Step:
+    _guard(one.state in ("none", "trial", "expired"), "subscribed", f"a subscription that is {one.state} cannot order")
+    _guard(one.charging is None, "payment_running", "a payment is on its way; wait until it has ended")
+    why: Why = "return" if one.state == "expired" and one.period is not None else "first"
+    return _charge(one, event.terms, event.terms.period(today), why)
+
+
+def _settled(one: Subscription, event: Settled, today: datetime.date) -> Step:
+    _guard(one.charging is not None, "nothing_charged", "no payment is on its way")
+    assert one.charging is not None
+    period, terms = one.charging.period, one.charging.terms
+    if one.charging.why != "renewal":
+        period = terms.period(today)
+    paid = replace(
+        one,
+        state="active",
+        terms=terms,
+        next_terms=None,
+        period=period,
+        charging=None,
+        frozen=None,
+        freeze_days=one.freeze_days if one.charging.why == "renewal" else None,
+        expired_on=None,
+        trial_ends_on=None,
+    )
+    return paid, (Opened(period, terms),)
+
+
+def _failed(one: Subscription, event: Failed, today: datetime.date) -> Step:
+    _guard(one.charging is not None, "nothing_charged", "no payment is on its way")
+    assert one.charging is not None
+    failed, without = one.charging, replace(one, charging=None)
+    if one.state in ("active", "frozen"):
+        return _expire(without, failed.period.first)
+    return _window_over(without, WindowOver(), today)  # it may have been in flight at the limit (BIL-19)
+
+
+def _boundary(one: Subscription, event: Boundary, today: datetime.date) -> Step:
+    period, terms = one.period, one.next_terms or one.terms
+    if one.state != "active" or one.charging is not None or period is None or terms is None or today < period.end:
+        return one, ()
+    if one.cancel_requested_at is not None:
+        return _end(one), (Close("cancelled", expired=False), Tell("ended"))
+    told: tuple[Effect, ...] = ()
+    if one.freeze_days is not None and not event.suspended:
+        try:
+            frozen = frozen_span(period.end, one.freeze_days, event.card)
+        except Conflict:
+            # The card was changed for one that ends sooner; he is told, and goes on paying.
+            told = (Tell("freeze_refused"),)
+        else:
+            return replace(one, state="frozen", frozen=frozen), (Due("unfreeze", frozen.end), Tell("frozen"))
+    one = replace(one, freeze_days=None)
+    if event.suspended or not (one.autopay or event.covered):
+        after, effects = _expire(one, period.end)
+        return after, (*told, *effects)
+    following = period.next(CYCLE_DAYS[terms.cycle])
+    # BIL-20: of periods that are wholly past, because nobody was there to charge them, none is charged.
+    after, effects = _charge(one, terms, following.covering(today), "renewal")
+    return after, (*told, *effects)
+
+
+def _ask_freeze(one: Subscription, event: AskFreeze, today: datetime.date) -> Step:
+    check_days(event.days)
+    _guard(one.state == "active", "freeze_state", f"a subscription that is {one.state} cannot be frozen")
+    _guard(one.cancel_requested_at is None, "cancel_pending", "undo the cancellation first: one excludes the other")
+    assert one.period is not None
+    start = (one.charging.period if one.charging else one.period).end
+    frozen_span(start, event.days, event.card)
+    return replace(one, freeze_days=event.days), ()
+
+
+def _withdraw_freeze(one: Subscription, event: WithdrawFreeze, today: datetime.date) -> Step:
+    _guard(one.state == "active", "freeze_state", f"a subscription that is {one.state} has no freeze to withdraw")
+    return replace(one, freeze_days=None), ()
+
+
+def _change_card(one: Subscription, event: ChangeCard, today: datetime.date) -> Step:
+    if one.state != "frozen" or one.charging is not None or one.frozen is None or one.freeze_days is None:
+        return one, ()
+    frozen = with_card(one.frozen, one.freeze_days, event.card, today)
+    return replace(one, frozen=frozen), (Due("unfreeze", frozen.end),) if frozen != one.frozen else ()
+
+
+def _unfreeze(one: Subscription, event: Unfreeze, today: datetime.date) -> Step:
+    if one.state != "frozen" or one.charging is not None:
+        running = one.charging is not None
+        _guard(not event.by_hand or running, "not_frozen", f"a subscription that is {one.state} is not frozen")
+        return one, ()
+    assert one.frozen is not None and one.terms is not None
+    if not event.by_hand:
+        if today < one.frozen.end:
+            return one, ()  # it was made longer meanwhile; its own day is put down already
+        if not one.autopay:
+            return _expire(one, one.frozen.end)
+    terms = one.next_terms or one.terms
+    return _charge(one, terms, terms.period(today), "unfreeze")
+
+
+def _request_cancel(one: Subscription, event: RequestCancel, today: datetime.date) -> Step:
+    _guard(one.state not in ("none", "ended"), "not_subscribed", "there is no subscription to cancel")
+    if one.cancel_requested_at is not None:
+        return one, ()
+    by_support = event.through_support or one.state == "frozen"
+    _guard(event.staff or not by_support, "through_support", "this subscription is cancelled by our support")
+    _guard(one.freeze_days is None or one.state == "frozen", "freeze_pending", "withdraw the freeze first")
+    asked = replace(one, cancel_requested_at=event.at)
+    if one.state == "frozen":
+        return _end(asked), (Close("cancelled", expired=False), Tell("ended"))
+    if one.state == "expired":
+        return _end(asked), (Close("cancelled", expired=True), Tell("ended"))
+    return asked, (Tell("cancel_requested"),)
+
+
+def _undo_cancel(one: Subscription, event: UndoCancel, today: datetime.date) -> Step:
+    _guard(one.state in ("trial", "active"), "not_subscribed", f"a subscription is {one.state}: it is too late")
+    return replace(one, cancel_requested_at=None, cancel_confirmed_at=None), ()
+
+
+def _confirm_cancel(one: Subscription, event: ConfirmCancel, today: datetime.date) -> Step:
+    if one.cancel_requested_at is None or one.cancel_confirmed_at is not None:
+        return one, ()
+    return replace(one, cancel_confirmed_at=event.at), ()
+
+
+def _change_terms(one: Subscription, event: ChangeTerms, today: datetime.date) -> Step:
+    _guard(one.state == "active", "plan_state", f"a subscription that is {one.state} cannot change its plan")
+    _guard(one.cancel_requested_at is None, "cancel_pending", "undo the cancellation first")
+    _guard(one.charging is None, "payment_running", "a payment is on its way; wait until it has ended")
+    assert one.terms is not None
+    if event.upgrade and event.terms.cycle == one.terms.cycle:
+        return replace(one, terms=event.terms, next_terms=None), ()
+    return replace(one, next_terms=None if event.terms == one.terms else event.terms), ()
+
+
+def _set_autopay(one: Subscription, event: SetAutopay, today: datetime.date) -> Step:
+    return replace(one, autopay=event.on), ()
+
+
+def _window_over(one: Subscription, event: WindowOver, today: datetime.date) -> Step:
+    if one.state != "expired" or one.window_ends_on is None or today < one.window_ends_on:
+        return one, ()
+    if one.charging is not None:
+        return one, ()  # a payment in flight at the limit: its end decides
+    return _end(one), (Close("lapsed", expired=True, purge=True), Tell("ended"))
+
+
+def _collect(one: Subscription, event: Collect, today: datetime.date) -> Step:
+    open_ = one.window_ends_on is not None and today < one.window_ends_on
+    if one.state != "expired" or not (one.autopay and open_ and one.terms) or one.charging is not None:
+        return one, ()
+    terms = one.next_terms or one.terms
+    return _charge(one, terms, terms.period(today), "return")
+
+
+def _terminate(one: Subscription, event: Terminate, today: datetime.date) -> Step:
+    _guard(one.state not in ("none", "ended"), "not_subscribed", "there is no subscription to end")
+    refund: tuple[Effect, ...] = ()
+    if not event.cause and one.state == "active" and one.period is not None:
+        unused = one.period.unused(today)
+        refund = (Refund(one.period, unused),) if unused else ()
+    return _end(one), (*refund, Close("terminated", expired=one.state == "expired"), Tell("ended"))
+
+
+def _return(one: Subscription, event: Return, today: datetime.date) -> Step:
+    _guard(one.state == "ended", "not_ended", f"a subscription is {one.state}, not ended")
+    _guard(one.charging is None, "payment_running", "a payment is on its way; wait until it has ended")
+    return _charge(one, event.terms, event.terms.period(today), "return")
+
+
+def _charge(one: Subscription, terms: Terms, period: Period, why: Why) -> Step:
+    charging = Charging(period, terms, why)
+    return replace(one, charging=charging), (Charge(charging),)
+
+
+def _expire(one: Subscription, on: datetime.date) -> Step:
+    """From the first day that is not paid for; C3: the window's last day belongs to it whole."""
+    after = replace(one, state="expired", expired_on=on, freeze_days=None, frozen=None, trial_ends_on=None)
+    window = after.window_ends_on
+    assert window is not None
+    return after, (Due("window_over", window), Tell("expired"))
+
+
+def _end(one: Subscription) -> Subscription:
+    return replace(one, state="ended", charging=None, freeze_days=None, frozen=None, next_terms=None, autopay=False)
+
+
+def _guard(holds: bool, code: str, reason: str) -> None:
+    if not holds:
+        raise Conflict(code, reason)
+
+
+_STEPS: dict[type, Callable[[Subscription, Any, datetime.date], Step]] = {
+    StartTrial: _start_trial,
+    TrialOver: _trial_over,
+    Order: _order,
+    Settled: _settled,
+    Failed: _failed,
+    Boundary: _boundary,
+    AskFreeze: _ask_freeze,
+    WithdrawFreeze: _withdraw_freeze,
+    ChangeCard: _change_card,
+    Unfreeze: _unfreeze,
+    RequestCancel: _request_cancel,
+    UndoCancel: _undo_cancel,
+    ConfirmCancel: _confirm_cancel,
+    ChangeTerms: _change_terms,
+    SetAutopay: _set_autopay,
+    WindowOver: _window_over,
+    Collect: _collect,
+    Terminate: _terminate,
+    Return: _return,
+}

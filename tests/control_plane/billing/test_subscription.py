@@ -1,0 +1,561 @@
+"""The subscription's machine: what is lived through at each edge, and random lives that keep the model's invariants."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from control_plane.billing import subscription as machine
+from control_plane.billing.freeze import FREEZE_DAYS_MAX, CardMonth
+from control_plane.billing.subscription import (
+    EXPIRED_DAYS,
+    AskFreeze,
+    Boundary,
+    ChangeCard,
+    ChangeTerms,
+    Charge,
+    Close,
+    Collect,
+    ConfirmCancel,
+    Due,
+    Event,
+    Failed,
+    Opened,
+    Order,
+    Refund,
+    RequestCancel,
+    Return,
+    SetAutopay,
+    Settled,
+    StartTrial,
+    Subscription,
+    Tell,
+    Terminate,
+    Terms,
+    TrialOver,
+    UndoCancel,
+    Unfreeze,
+    WindowOver,
+    WithdrawFreeze,
+)
+from control_plane.errors import Conflict
+from control_plane.periods import Period, overlap
+from tests.control_plane.entries import entry
+
+DAY = datetime.timedelta(days=1)
+START = datetime.date(2026, 11, 7)
+MONTHLY, YEARLY = Terms("basic", "month"), Terms("basic", "year")
+PROFESSIONAL = Terms("professional", "month")
+NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
+
+
+class Life:
+    """One subscription and the days on which things happen to it."""
+
+    def __init__(self, one: Subscription | None = None, today: datetime.date = START) -> None:
+        self.one, self.today = one or Subscription(), today
+
+    def does(self, event: Event) -> tuple[Any, ...]:
+        self.one, effects = machine.apply(self.one, event, self.today)
+        return effects
+
+    def refused(self, event: Event) -> str:
+        before = self.one
+        with pytest.raises(Conflict) as caught:
+            self.does(event)
+        assert self.one == before
+        return caught.value.code
+
+    def on(self, day: datetime.date) -> Life:
+        self.today = day
+        return self
+
+    @classmethod
+    def paying(cls, terms: Terms = MONTHLY) -> Life:
+        life = cls()
+        life.does(SetAutopay(on=True))
+        life.does(Order(terms))
+        life.does(Settled())
+        return life
+
+    @property
+    def state(self) -> str:
+        return self.one.state
+
+    @property
+    def end(self) -> datetime.date:
+        assert self.one.period is not None
+        return self.one.period.end
+
+
+def test_paid_it_runs_for_exactly_thirty_days_and_renews_without_a_gap() -> None:
+    life = Life.paying()
+    with entry("BIL-20.2"):
+        periods = [life.one.period]
+        for _ in range(3):
+            (charge,) = life.on(life.end).does(Boundary())
+            assert isinstance(charge, Charge) and charge.charging.why == "renewal"
+            assert life.does(Settled()) == (Opened(charge.charging.period, MONTHLY),)
+            periods.append(life.one.period)
+        assert [str(period) for period in periods] == [
+            "2026-11-07/2026-12-07",
+            "2026-12-07/2027-01-06",
+            "2027-01-06/2027-02-05",
+            "2027-02-05/2027-03-07",
+        ]
+
+
+def test_nobody_there_at_the_renewal_charges_one_period_that_is_not_shifted() -> None:
+    life = Life.paying()
+    with entry("BIL-20.1"):
+        # Two wholly past periods are not charged (BIL-20); the one that is due now keeps to the chain.
+        (charge,) = life.on(life.end + 65 * DAY).does(Boundary())
+        assert charge.charging.period == Period.month(START).next().next().next()
+        assert life.today in charge.charging.period
+        assert life.does(Boundary()) == (), "twice at the boundary is one charge"
+
+
+def test_a_declined_renewal_expires_from_the_first_unpaid_day_and_is_kept_for_90_days() -> None:
+    life = Life.paying()
+    first_unpaid = life.end
+    life.on(first_unpaid).does(Boundary())
+    assert life.state == "active", "nobody stands before a locked door while the gateway is asked"
+    with entry("BIL-18.2"):
+        effects = life.on(first_unpaid + DAY).does(Failed())
+        assert life.state == "expired" and life.one.expired_on == first_unpaid
+        assert Due("window_over", first_unpaid + EXPIRED_DAYS * DAY) in effects
+        assert life.on(first_unpaid + 89 * DAY).does(WindowOver()) == () and life.state == "expired", "day 90"
+        assert life.on(first_unpaid + 90 * DAY).does(WindowOver())[0] == Close("lapsed", expired=True, purge=True)
+        assert life.state == "ended"
+
+
+def test_the_window_that_ends_on_the_day_of_the_rules_vectors() -> None:
+    life = Life(Subscription(state="active", terms=MONTHLY, period=Period.month(START)), START + 30 * DAY)
+    life.does(Boundary())
+    assert life.one.window_ends_on == datetime.date(2027, 3, 7), "last day to pay 2027-03-06"
+
+
+def test_payment_on_the_last_day_and_in_flight_at_the_limit() -> None:
+    def expired() -> Life:
+        life = Life.paying()
+        life.does(SetAutopay(on=False))
+        life.on(life.end).does(Boundary())
+        assert life.state == "expired", "no consent, no charge (BIL-03)"
+        return life
+
+    with entry("BIL-19.1"):
+        life = expired().on(START + 119 * DAY)
+        life.does(Order(MONTHLY))
+        life.does(Settled())
+        assert life.state == "active" and life.one.period == Period.month(START + 119 * DAY), "no back fees"
+    with entry("BIL-19.2"):
+        life = expired().on(START + 119 * DAY)
+        life.does(Order(MONTHLY))
+        assert life.on(START + 120 * DAY).does(WindowOver()) == (), "its end decides"
+        saved = Life(life.one, life.today)
+        saved.does(Settled())
+        assert saved.one.period == Period.month(START + 120 * DAY)
+        assert life.does(Failed())[0] == Close("lapsed", expired=True, purge=True)
+
+
+def test_a_freeze_starts_on_the_first_day_that_is_not_paid_and_charges_nothing() -> None:
+    life = Life.paying()
+    with entry("BIL-21.1"):
+        life.on(life.end - DAY).does(AskFreeze(90))
+        effects = life.on(life.end).does(Boundary())
+        assert life.state == "frozen" and life.one.frozen is not None
+        assert life.one.frozen.first == START + 30 * DAY and life.one.frozen.days == 90
+        assert not [effect for effect in effects if isinstance(effect, Charge)]
+        assert Due("unfreeze", START + 120 * DAY) in effects
+
+
+def test_a_freeze_asked_for_while_the_renewal_is_charged_goes_to_the_next_one() -> None:
+    life = Life.paying()
+    with entry("BIL-21.3"):
+        life.on(life.end).does(Boundary())
+        life.does(AskFreeze(30))
+        life.does(Settled())
+        assert life.state == "active" and life.one.freeze_days == 30
+        life.on(life.end).does(Boundary())
+        assert life.one.frozen is not None and life.one.frozen.first == START + 60 * DAY
+
+
+def test_asked_twice_the_second_counts_and_withdrawn_it_renews() -> None:
+    life = Life.paying()
+    with entry("BIL-21.4"):
+        life.does(AskFreeze(90))
+        life.does(AskFreeze(10))
+        assert life.one.freeze_days == 10
+    with entry("BIL-21.5"):
+        life.does(WithdrawFreeze())
+        (charge,) = life.on(life.end).does(Boundary())
+        assert isinstance(charge, Charge)
+
+
+def test_who_cannot_freeze() -> None:
+    trial, expired = Life(), Life(Subscription(state="expired", expired_on=START))
+    trial.does(StartTrial())
+    with entry("BIL-21.8"):
+        assert trial.refused(AskFreeze(10)) == "freeze_state"
+    with entry("BIL-21.9"):
+        assert expired.refused(AskFreeze(10)) == "freeze_state"
+    with entry("BIL-21.11"):
+        cancelled = Life.paying()
+        cancelled.does(RequestCancel(NOON))
+        assert cancelled.refused(AskFreeze(10)) == "cancel_pending"
+        frozen = Life.paying()
+        frozen.does(AskFreeze(10))
+        assert frozen.refused(RequestCancel(NOON)) == "freeze_pending"
+
+
+def test_a_yearly_plan_with_300_days_left_freezes_after_them_and_without_a_card_only_the_days_bind() -> None:
+    life = Life.paying(YEARLY)
+    with entry("BIL-21.6"):
+        life.on(START + 60 * DAY).does(AskFreeze(90))
+        assert life.does(Boundary()) == () and life.state == "active", "300 paid days come first"
+        life.on(START + 360 * DAY).does(Boundary())
+        assert life.one.frozen is not None and life.one.frozen.first == START + 360 * DAY
+    with entry("BIL-21.7"):
+        assert life.one.frozen.days == 90
+
+
+def test_the_card_that_ends_first_ends_the_freeze_and_a_new_one_counts_it_anew() -> None:
+    life = Life.paying()
+    card = CardMonth(2026, 12)
+    life.does(AskFreeze(90, card))
+    with entry("BIL-28.3"):
+        effects = life.on(life.end).does(Boundary(card))
+        assert Due("unfreeze", datetime.date(2026, 12, 31)) in effects
+    assert life.does(ChangeCard(CardMonth(2027, 2))) == (Due("unfreeze", datetime.date(2027, 2, 28)),)
+    with entry("BIL-28.1"):
+        assert life.on(datetime.date(2026, 12, 31)).does(Unfreeze(by_hand=False)) == (), "the day of the old card"
+        (charge,) = life.on(datetime.date(2027, 2, 28)).does(Unfreeze(by_hand=False))
+        assert charge.charging.period.first == datetime.date(2027, 2, 28)
+        assert life.does(Unfreeze(by_hand=False)) == ()
+
+
+def test_a_card_changed_for_one_that_ends_before_the_freeze_lets_it_go_on_paying() -> None:
+    life = Life.paying()
+    life.does(AskFreeze(90, CardMonth(2027, 6)))
+    told, charge = life.on(life.end).does(Boundary(CardMonth(2026, 11)))
+    assert told == Tell("freeze_refused") and isinstance(charge, Charge)
+
+
+def frozen() -> Life:
+    life = Life.paying()
+    life.does(AskFreeze(90))
+    life.on(life.end).does(Boundary())
+    return life
+
+
+def test_unfrozen_by_hand_it_pays_from_that_day_once_however_often_it_is_asked() -> None:
+    with entry("BIL-27.4"):
+        life = frozen()
+        (charge,) = life.does(Unfreeze(by_hand=True))
+        assert charge.charging.period == Period.month(START + 30 * DAY), "on the first frozen day"
+    with entry("BIL-27.1"):
+        assert life.does(Unfreeze(by_hand=True)) == ()
+    with entry("BIL-27.2"):
+        assert life.does(Unfreeze(by_hand=False)) == ()
+    life.does(Settled())
+    assert life.state == "active" and life.refused(Unfreeze(by_hand=True)) == "not_frozen"
+
+
+def test_an_unfreezing_that_cannot_be_charged_expires_from_that_day() -> None:
+    life = frozen()
+    with entry("BIL-27.3"):
+        life.on(START + 120 * DAY).does(Unfreeze(by_hand=False))
+        effects = life.does(Failed())
+        assert life.state == "expired"
+    with entry("BIL-30.1"):
+        assert Due("window_over", START + 210 * DAY) in effects, "90 and 90 days of storage"
+    with entry("BIL-30.2"):
+        assert life.refused(AskFreeze(10)) == "freeze_state"
+
+
+def test_after_an_unfreezing_the_plan_is_the_earlier_one_from_the_day_it_was_paid() -> None:
+    life = frozen()
+    with entry("BIL-29.1"):
+        life.on(START + 50 * DAY).does(Unfreeze(by_hand=True))
+        life.on(START + 52 * DAY).does(Settled())  # a slow bank
+        assert life.one.terms == MONTHLY and life.one.period == Period.month(START + 52 * DAY)
+
+
+def test_cancelled_it_runs_to_the_end_of_what_is_paid_and_can_be_taken_back_until_then() -> None:
+    life = Life.paying()
+    with entry("BIL-31.1"):
+        life.does(RequestCancel(NOON))
+        life.does(UndoCancel())
+        assert isinstance(life.on(life.end).does(Boundary())[0], Charge)
+        life.does(Settled())
+    with entry("BIL-31.2"):
+        life.on(life.end - DAY).does(RequestCancel(NOON))
+        assert life.state == "active"
+    with entry("BIL-31.3"):
+        once = life.one
+        life.does(RequestCancel(NOON + DAY))
+        assert life.one == once
+    life.does(ConfirmCancel(NOON))
+    effects = life.on(life.end).does(Boundary(covered=True))
+    assert effects == (Close("cancelled", expired=False), Tell("ended")) and life.state == "ended"
+    assert life.refused(UndoCancel()) == "not_subscribed"
+
+
+def test_the_renewal_is_held_from_the_request_on_though_the_confirmation_has_not_left() -> None:
+    life = Life.paying()
+    with entry("BIL-34.3"):
+        life.on(life.end - DAY).does(RequestCancel(NOON))
+        effects = life.on(life.end).does(Boundary())
+        assert not [effect for effect in effects if isinstance(effect, Charge)] and life.state == "ended"
+    with entry("BIL-34.1"):
+        life.does(ConfirmCancel(NOON + 20 * DAY))
+        assert life.one.cancel_confirmed_at == NOON + 20 * DAY, "the stamp may come after the end"
+    with entry("BIL-34.4"):
+        life.does(ConfirmCancel(NOON + 25 * DAY))
+        assert life.one.cancel_confirmed_at == NOON + 20 * DAY
+
+
+def test_cancelled_in_the_trial_it_closes_with_it_and_not_cancelled_it_expires() -> None:
+    trial = Life()
+    (due,) = trial.does(StartTrial())
+    assert trial.refused(StartTrial()) == "trial_used"
+    with entry("BIL-31.5"):
+        cancelled = Life(trial.one, trial.today)
+        cancelled.does(RequestCancel(NOON))
+        assert cancelled.on(due.on).does(TrialOver())[0] == Close("cancelled", expired=False)
+    assert trial.on(due.on - DAY).does(TrialOver()) == ()
+    trial.on(due.on).does(TrialOver())
+    assert trial.state == "expired" and trial.one.expired_on == due.on
+    with entry("BIL-47.2"):
+        assert trial.refused(StartTrial()) == "trial_used"
+        trial.does(Order(MONTHLY))
+        trial.does(Settled())
+        assert trial.state == "active"
+
+
+def test_frozen_and_consultants_accounts_are_cancelled_by_support() -> None:
+    life = frozen()
+    with entry("BIL-33.1"):
+        assert life.refused(RequestCancel(NOON)) == "through_support"
+    with entry("BIL-33.2"):
+        effects = life.does(RequestCancel(NOON, staff=True))
+        assert Tell("ended") in effects and life.state == "ended"
+    ordered = Life.paying()
+    assert ordered.refused(RequestCancel(NOON, through_support=True)) == "through_support"
+
+
+def test_cancelled_on_day_89_of_expired_it_keeps_the_long_window() -> None:
+    life = Life(Subscription(state="expired", terms=MONTHLY, expired_on=START), START + 88 * DAY)
+    with entry("BIL-36.4"):
+        assert life.does(RequestCancel(NOON))[0] == Close("cancelled", expired=True)
+
+
+def test_ended_without_cause_the_unused_days_are_paid_back_and_for_cause_none() -> None:
+    with entry("BIL-43.1"):
+        first, last = Life.paying(), Life.paying()
+        assert first.does(Terminate(cause=False))[0] == Refund(Period.month(START), 29), "a begun day is used"
+        assert not any(isinstance(one, Refund) for one in last.on(last.end - DAY).does(Terminate(cause=False)))
+    with entry("BIL-40.2"):
+        assert not any(isinstance(one, Refund) for one in Life.paying().does(Terminate(cause=True)))
+
+
+def test_ended_without_cause_nothing_is_paid_back_where_nothing_is_prepaid() -> None:
+    with entry("BIL-43.6"):
+        assert frozen().does(Terminate(cause=False)) == (Close("terminated", expired=False), Tell("ended"))
+    with entry("BIL-43.8"):
+        life = Life(Subscription(state="expired", expired_on=START))
+        assert life.does(Terminate(cause=False)) == (Close("terminated", expired=True), Tell("ended"))
+
+
+def test_an_upgrade_counts_now_and_everything_else_from_the_next_period() -> None:
+    with entry("BIL-48.1"):
+        life = Life.paying()
+        life.does(ChangeTerms(PROFESSIONAL, upgrade=True))
+        assert life.one.terms == PROFESSIONAL and life.one.period == Period.month(START)
+    with entry("BIL-48.3"):
+        life = Life.paying()
+        life.does(ChangeTerms(YEARLY, upgrade=True))
+        (charge,) = life.on(life.end).does(Boundary())
+        assert (life.one.terms, charge.charging.terms, charge.charging.period.days) == (MONTHLY, YEARLY, 360)
+    with entry("BIL-48.5"):
+        life = Life.paying()
+        life.does(RequestCancel(NOON))
+        assert life.refused(ChangeTerms(PROFESSIONAL, upgrade=True)) == "cancel_pending"
+        life = Life.paying()
+        life.does(AskFreeze(10))
+        life.does(ChangeTerms(Terms("free", "month"), upgrade=False))
+        life.on(life.end).does(Boundary())
+        (charge,) = life.does(Unfreeze(by_hand=True))
+        assert charge.charging.terms.plan == "free", "chosen before, and in force when charging resumes"
+
+
+def test_suspended_over_a_boundary_nothing_is_charged_and_the_lift_collects() -> None:
+    life = Life.paying()
+    with entry("ACC-21.4"):
+        life.does(AskFreeze(10))
+        effects = life.on(life.end).does(Boundary(suspended=True))
+        assert life.state == "expired" and not any(isinstance(one, Charge) for one in effects)
+        (charge,) = life.on(life.today + 5 * DAY).does(Collect())
+        assert charge.charging.period.first == life.today
+
+
+def test_a_closed_one_comes_back_by_support_and_a_payment_from_that_day_on() -> None:
+    life = Life.paying()
+    life.does(Terminate(cause=True))
+    with entry("BIL-37.2"):
+        assert life.refused(Order(MONTHLY)) == "subscribed"
+        life.on(START + 10 * DAY).does(Return(MONTHLY))
+    with entry("BIL-37.3"):
+        declined = Life(life.one, life.today)
+        declined.does(Failed())
+        assert declined.one.state == "ended"
+    with entry("BIL-37.4"):
+        life.on(START + 11 * DAY).does(Settled())
+        assert life.state == "active" and life.one.period == Period.month(START + 11 * DAY)
+
+
+class Lives(RuleBasedStateMachine):
+    """One subscription through random days; charges end well or badly, late or at once."""
+
+    @initialize(start=st.dates(datetime.date(2024, 1, 1), datetime.date(2028, 12, 31)))
+    def begin(self, start: datetime.date) -> None:
+        self.life = Life(today=start)
+        self.paid: list[Period] = []
+        self.frozen: list[datetime.date] = []
+        self.due: dict[str, datetime.date] = {}
+        self.card: CardMonth | None = None
+
+    def does(self, event: Event) -> tuple[Any, ...]:
+        before, was_charging = self.life.state, self.life.one.charging
+        try:
+            effects = self.life.does(event)
+        except Conflict:
+            return ()
+        for effect in effects:
+            if isinstance(effect, Opened):
+                self.paid.append(effect.period)
+            if isinstance(effect, Due):
+                assert effect.on > self.life.today or effect.event == "unfreeze"
+                self.due[effect.event] = effect.on
+            if isinstance(effect, Charge):
+                assert was_charging is None, "one payment at a time"
+                assert before in ("none", "trial", "expired", "active", "frozen", "ended")
+            if isinstance(effect, Refund):
+                assert before == "active" and 0 < effect.unused_days < effect.period.days
+        return effects
+
+    @rule(days=st.integers(0, 100), well=st.booleans())
+    def days_pass(self, days: int, well: bool) -> None:
+        """Day by day, with what falls due on each; a charge that was begun ends on the day after."""
+        for _ in range(days):
+            self.life.today += DAY
+            if self.life.one.charging is not None:
+                self.does(Settled() if well else Failed())
+            self.does(Boundary(self.card))
+            for name, event in (
+                ("trial_over", TrialOver()),
+                ("unfreeze", Unfreeze(by_hand=False)),
+                ("window_over", WindowOver()),
+            ):
+                if self.due.get(name) == self.life.today:
+                    self.does(event)
+            if self.life.state == "frozen" and self.life.one.charging is None:
+                self.frozen.append(self.life.today)
+
+    @rule(
+        event=st.one_of(
+            st.builds(Order, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL])),
+            st.sampled_from([StartTrial(), WithdrawFreeze(), UndoCancel(), Collect(), Settled(), Failed()]),
+            st.builds(Unfreeze, st.booleans()),
+            st.builds(SetAutopay, st.booleans()),
+            st.builds(ChangeTerms, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL]), st.booleans()),
+            st.builds(RequestCancel, st.just(NOON), st.booleans(), st.booleans()),
+            st.builds(ConfirmCancel, st.just(NOON)),
+        )
+    )
+    def something_happens(self, event: Event) -> None:
+        self.does(event)
+
+    @rule(days=st.integers(1, FREEZE_DAYS_MAX))
+    def asks_for_a_freeze(self, days: int) -> None:
+        self.does(AskFreeze(days, self.card))
+
+    @rule(months=st.none() | st.integers(0, 30))
+    def gives_another_card(self, months: int | None) -> None:
+        if months is None:
+            self.card = None
+        else:
+            after = self.life.today + datetime.timedelta(days=30 * months)
+            self.card = CardMonth(after.year, after.month)
+        self.does(ChangeCard(self.card))
+
+    @precondition(lambda self: self.life.state != "ended")
+    @rule(cause=st.booleans(), chance=st.integers(0, 9))
+    def is_terminated(self, cause: bool, chance: int) -> None:
+        if chance == 0:
+            self.does(Terminate(cause))
+
+    @precondition(lambda self: self.life.state == "ended")
+    @rule()
+    def comes_back(self) -> None:
+        self.does(Return(MONTHLY))
+
+    @invariant()
+    def at_most_one_period_covers_a_day_and_no_frozen_day_is_paid(self) -> None:
+        open_ = [period for period in self.paid if period.end > self.life.today]
+        # Back after a termination, or with the card that pays an expired one: the older period had its days already.
+        if len(open_) > 1:
+            assert all(earlier.first < later.first for earlier, later in pairwise(open_))
+        for day in self.frozen:
+            assert not any(day in period for period in self.paid if period.first <= day)
+
+    @invariant()
+    def what_it_knows_belongs_to_its_state(self) -> None:
+        one = self.life.one
+        assert (one.frozen is not None) == (one.state == "frozen")
+        assert (one.expired_on is not None) >= (one.state == "expired")
+        assert one.state != "active" or (one.period is not None and one.terms is not None)
+        assert one.frozen is None or (one.freeze_days is not None and one.frozen.days <= one.freeze_days)
+        assert one.state != "trial" or one.trial_used
+        if one.state == "expired" and one.charging is None and one.expired_on is not None:
+            assert self.life.today < one.expired_on + EXPIRED_DAYS * DAY or self.due.get("window_over") is not None
+
+    @invariant()
+    def the_same_event_twice_in_a_row_asks_for_no_second_charge(self) -> None:
+        for event in (Boundary(self.card), Unfreeze(by_hand=False), Collect()):
+            once, first = machine.apply(self.life.one, event, self.life.today)
+            again, second = machine.apply(once, event, self.life.today)
+            assert not (
+                any(isinstance(one, Charge) for one in first) and any(isinstance(one, Charge) for one in second)
+            )
+            assert again == once or isinstance(event, Boundary)
+
+
+Lives.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+TestLives = Lives.TestCase
+
+
+def test_no_event_is_forgotten_and_none_changes_an_ended_one_but_its_return() -> None:
+    ended = Life.paying()
+    ended.does(Terminate(cause=True))
+    over = replace(ended.one)
+    for event in (Boundary(), TrialOver(), Unfreeze(by_hand=False), WindowOver(), Collect(), ChangeCard(None)):
+        assert machine.apply(over, event, START) == (over, ())
+    assert set(machine._STEPS) == set(machine.Event.__args__)
+
+
+def test_paid_periods_of_an_undisturbed_life_never_overlap() -> None:
+    life, periods = Life.paying(), []
+    for _ in range(24):
+        assert life.one.period is not None
+        periods.append(life.one.period)
+        life.on(life.end).does(Boundary())
+        life.does(Settled())
+    assert overlap(periods) is None
