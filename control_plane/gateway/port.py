@@ -330,7 +330,7 @@ class GatewayEvent:
 
 
 class Gateway(Protocol):
-    """A payment gateway. What asks it may raise OutcomeUnknown, TryLater, Misconfigured; what else, is said beside it."""
+    """A payment gateway. Requests may raise OutcomeUnknown, TryLater, Misconfigured; what else, is said beside them."""
 
     def open_payer(self, key: str) -> str:
         """Our customer, as the gateway's; the same for the same key. It is told nothing about the person."""
