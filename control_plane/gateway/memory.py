@@ -14,6 +14,15 @@ from pathlib import Path
 import msgspec
 
 from control_plane.clock import Clock, aware
+from control_plane.gateway.errors import (
+    EventForeign,
+    EventUnreadable,
+    GatewayError,
+    KeyReused,
+    OutcomeUnknown,
+    Refused,
+    TryLater,
+)
 from control_plane.gateway.fake.books import Books
 from control_plane.gateway.fake.faults import AnswerLost, Busy, Fault, Late, Lost, Operation, Plan, Script
 from control_plane.gateway.fake.outside import HEADER, Outside
@@ -35,23 +44,16 @@ from control_plane.gateway.port import (
     ChargeTold,
     Dispute,
     DisputeTold,
-    EventForeign,
-    EventUnreadable,
-    GatewayError,
     GatewayEvent,
     HostedFields,
-    KeyReused,
     NotOurs,
     Outcome,
-    OutcomeUnknown,
     RefundOrder,
     RefundOutcome,
     RefundTold,
-    Refused,
     SetupOutcome,
     SetupTold,
     Told,
-    TryLater,
     Unseen,
     check_amount,
     check_key,

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-from control_plane.gateway.port import EVENT_BYTES_MAX, EVENT_TOLERANCE_S, EventForged, EventStale, EventUnreadable
+from control_plane.gateway.errors import EventForged, EventStale, EventUnreadable
+from control_plane.gateway.port import EVENT_BYTES_MAX, EVENT_TOLERANCE_S
 
 # More parts than this are no rotation of a secret.
 PARTS_MAX = 20

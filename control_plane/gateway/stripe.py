@@ -15,20 +15,16 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from control_plane.gateway.errors import KeyReused, Misconfigured, OutcomeUnknown, Refused, TryLater
 from control_plane.gateway.port import (
     ChargeOrder,
     Dispute,
     GatewayEvent,
     HostedFields,
-    KeyReused,
-    Misconfigured,
     Outcome,
-    OutcomeUnknown,
     RefundOrder,
     RefundOutcome,
-    Refused,
     SetupOutcome,
-    TryLater,
     Unseen,
     check_amount,
     check_key,

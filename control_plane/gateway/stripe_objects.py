@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from control_plane.billing.freeze import CardMonth
+from control_plane.gateway.errors import EventForeign, EventUnreadable, Refused
 from control_plane.gateway.port import (
     Card,
     CardAwaited,
@@ -20,8 +21,6 @@ from control_plane.gateway.port import (
     Dispute,
     DisputeState,
     DisputeTold,
-    EventForeign,
-    EventUnreadable,
     GatewayEvent,
     NeedsAction,
     NotOurs,
@@ -32,7 +31,6 @@ from control_plane.gateway.port import (
     RefundOutcome,
     RefundProcessing,
     RefundTold,
-    Refused,
     SetupOutcome,
     SetupTold,
     Succeeded,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from control_plane.clock import aware
+from control_plane.gateway.errors import Refused
 from control_plane.gateway.fake.cards import RETRYABLE, Behaviour, behaviour_of
 from control_plane.gateway.fake.faults import Authenticate, Decline, Fault, Slow
 from control_plane.gateway.fake.records import (
@@ -27,7 +28,7 @@ from control_plane.gateway.fake.records import (
     Undelivered,
 )
 from control_plane.gateway.fake.shelf import Drawer, Record
-from control_plane.gateway.port import ChargeOrder, DeclineCode, Refused
+from control_plane.gateway.port import ChargeOrder, DeclineCode
 from control_plane.money import Money
 from control_plane.periods import day_of
 

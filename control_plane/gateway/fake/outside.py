@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from control_plane.billing.freeze import CardMonth
 from control_plane.clock import Clock
+from control_plane.gateway.errors import Refused
 from control_plane.gateway.fake.books import Books
 from control_plane.gateway.fake.cards import behaviour_of, fingerprint
 from control_plane.gateway.fake.faults import Plan
 from control_plane.gateway.fake.records import Movement, SavedCard, Setup, Undelivered
-from control_plane.gateway.port import Dispute, Refused
+from control_plane.gateway.port import Dispute
 from control_plane.gateway.signed import sign
 from control_plane.money import Money
 from control_plane.periods import day_of

@@ -29,3 +29,10 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         return
     with StripeRig(request.getfixturevalue("localstripe_address")).listening() as stripe:
         yield stripe
+
+
+@pytest.fixture
+def payer(request: pytest.FixtureRequest) -> str:
+    """A customer at the gateway of the test."""
+    rig: Rig = request.getfixturevalue("rig" if "rig" in request.fixturenames else "fake")
+    return rig.gateway.open_payer("account-7")

@@ -23,17 +23,21 @@ import httpx
 
 from control_plane.billing.freeze import CardMonth
 from control_plane.clock import SystemClock, TestClock
+from control_plane.gateway.fake.cards import GOOD
 from control_plane.gateway.fake.faults import AnswerLost, Lost, Script
 from control_plane.gateway.fake.outside import collected
 from control_plane.gateway.fake.records import Charge
 from control_plane.gateway.memory import MemoryGateway
-from control_plane.gateway.port import CardSaved, Gateway, GatewayEvent
+from control_plane.gateway.port import CardSaved, ChargeOrder, Gateway, GatewayEvent, Succeeded
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
+from control_plane.money import Money
 
 NOW = datetime.datetime(2026, 12, 1, 9, tzinfo=datetime.UTC)
 SECRET = "whsec_for_tests_of_the_gateway"
 PAGE = "https://stentor.test/billing/confirm/{}"
 FAR = CardMonth(2030, 12)
+PRICE = Money(1230, "EUR")
+DAY = datetime.timedelta(days=1)
 
 # What is lost: whether the order arrived before.
 LOST, ANSWER_LOST = False, True
@@ -216,6 +220,17 @@ def saved_card(rig: Rig, payer: str, number: str, key: str, expires: CardMonth =
     outcome = rig.gateway.card_of(setup)
     assert isinstance(outcome, CardSaved), outcome
     return outcome.card.token
+
+
+def order(payer: str, token: str, key: str = "inv-1:1", amount: Money = PRICE, present: bool = False) -> ChargeOrder:
+    return ChargeOrder(key, payer, token, amount, present)
+
+
+def paid(rig: Rig, payer: str, number: str = GOOD, amount: Money = PRICE) -> Succeeded:
+    """The first attempt of an invoice, by a new card."""
+    outcome = rig.gateway.charge(order(payer, saved_card(rig, payer, number, "setup-paid"), amount=amount))
+    assert isinstance(outcome, Succeeded)
+    return outcome
 
 
 def changed(headers: Mapping[str, str], name: str, change: Callable[[str], str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.gateway.errors import EventForeign, EventForged, EventStale, EventUnreadable, OutcomeUnknown, Refused
 from control_plane.gateway.fake.cards import AUTHENTICATES, DECLINED_LATER, GOOD
 from control_plane.gateway.port import (
     CardAwaited,
@@ -15,41 +16,18 @@ from control_plane.gateway.port import (
     ChargeOrder,
     ChargeTold,
     Declined,
-    EventForeign,
-    EventForged,
-    EventStale,
-    EventUnreadable,
     NeedsAction,
-    OutcomeUnknown,
     Refunded,
     RefundOrder,
-    Refused,
     Succeeded,
     Unseen,
     attempt_key,
 )
 from control_plane.money import Money
 from tests.control_plane.entries import entry
-from tests.control_plane.gateway.rigs import ANSWER_LOST, FAR, LOST, Rig, changed, saved_card
+from tests.control_plane.gateway.rigs import ANSWER_LOST, FAR, LOST, PRICE, Rig, changed, order, paid, saved_card
 
-PRICE = Money(1230, "EUR")
 ALWAYS_AUTHENTICATES = "4000002760003184"
-
-
-@pytest.fixture
-def payer(rig: Rig) -> str:
-    return rig.gateway.open_payer("account-7")
-
-
-def order(payer: str, token: str, invoice: str = "inv-1", attempt: int = 1, **changes: Any) -> ChargeOrder:
-    fields = {"amount": PRICE, "present": False, **changes}
-    return ChargeOrder(attempt_key(invoice, attempt), payer, token, **fields)
-
-
-def paid(rig: Rig, payer: str, amount: Money = PRICE) -> Succeeded:
-    outcome = rig.gateway.charge(order(payer, saved_card(rig, payer, GOOD, "setup-paid"), amount=amount))
-    assert isinstance(outcome, Succeeded)
-    return outcome
 
 
 # Cards
@@ -97,7 +75,7 @@ def test_a_card_whose_issuer_asks_is_saved_when_the_customer_has_authenticated(r
 
 @pytest.mark.parametrize("amount", [PRICE, Money(1, "EUR"), Money(1500, "JPY"), Money(12_340, "KWD")], ids=str)
 def test_a_good_card_pays_exactly_the_sum_in_its_currency(rig: Rig, payer: str, amount: Money) -> None:
-    outcome = paid(rig, payer, amount)
+    outcome = paid(rig, payer, amount=amount)
     assert outcome.amount == amount
     # As many of the smallest unit; yen have no smaller one, so 1500 are 1500.
     assert rig.paid(payer) == [amount.minor]
@@ -179,7 +157,7 @@ def test_a_time_out_that_did_not_charge_is_unseen_and_may_be_sent_again_with_its
 def test_each_attempt_is_found_among_many(rig: Rig, payer: str) -> None:
     good, bad = saved_card(rig, payer, GOOD, "setup-1"), saved_card(rig, payer, DECLINED_LATER, "setup-2")
     for attempt in range(1, 13):
-        rig.gateway.charge(order(payer, good if attempt == 12 else bad, attempt=attempt))
+        rig.gateway.charge(order(payer, good if attempt == 12 else bad, key=f"inv-1:{attempt}"))
     assert isinstance(rig.gateway.ask("inv-1:12", payer), Succeeded)
     assert isinstance(rig.gateway.ask("inv-1:1", payer), Declined)
     assert rig.gateway.ask("inv-1:13", payer) == Unseen("inv-1:13")
@@ -214,7 +192,7 @@ def test_what_is_paid_is_not_called_off(rig: Rig, payer: str) -> None:
 def test_nothing_and_less_are_not_charged_and_not_given_back(rig: Rig, payer: str, amount: Money) -> None:
     charge = paid(rig, payer)
     with pytest.raises(Refused) as refused:
-        rig.gateway.charge(order(payer, "any", attempt=2, amount=amount))
+        rig.gateway.charge(order(payer, "any", "inv-1:2", amount))
     assert refused.value.code == "amount_not_positive"
     with pytest.raises(Refused):
         rig.gateway.refund(RefundOrder("refund:1", charge.reference, amount))

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.clock import TestClock
+from control_plane.gateway.errors import EventForeign, EventForged, EventRejected, EventUnreadable
 from control_plane.gateway.fake.outside import HEADER, collected
 from control_plane.gateway.memory import MemoryGateway
-from control_plane.gateway.port import EventForeign, EventForged, EventRejected, EventUnreadable, GatewayEvent
+from control_plane.gateway.port import GatewayEvent
 from control_plane.gateway.signed import sign
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from tests.control_plane.gateway.rigs import FAR, NOW, PAGE, SECRET, FakeRig

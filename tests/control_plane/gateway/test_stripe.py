@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control_plane.gateway.errors import KeyReused, Misconfigured, OutcomeUnknown, Refused, TryLater
 from control_plane.gateway.port import (
     CardDeclined,
     CardTold,
@@ -22,22 +23,17 @@ from control_plane.gateway.port import (
     Declined,
     Dispute,
     DisputeTold,
-    KeyReused,
-    Misconfigured,
     NeedsAction,
     NotOurs,
     Outcome,
-    OutcomeUnknown,
     Processing,
     Refunded,
     RefundFailed,
     RefundOrder,
     RefundProcessing,
     RefundTold,
-    Refused,
     SetupTold,
     Succeeded,
-    TryLater,
     Unseen,
 )
 from control_plane.gateway.signed import sign
