@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 import msgspec
 
@@ -107,6 +106,14 @@ class Fault(msgspec.Struct):
         return self.decline_code or self.code or "declined"
 
 
+class Redirect(msgspec.Struct):
+    url: str | None = None
+
+
+class NextAction(msgspec.Struct):
+    redirect_to_url: Redirect | None = None
+
+
 class Intent(msgspec.Struct):
     """A PaymentIntent: one attempt to charge."""
 
@@ -117,7 +124,7 @@ class Intent(msgspec.Struct):
     customer: str | None = None
     amount_received: int | None = None
     last_payment_error: Fault | None = None
-    next_action: dict[str, Any] | None = None
+    next_action: NextAction | None = None
     metadata: dict[str, str] = {}
     client_secret: str | None = None
 
@@ -129,8 +136,8 @@ class Intent(msgspec.Struct):
                 # What came in counts, not what was asked for (BIL-16); 0 is what some events say before it is known.
                 return Succeeded(self.id, money(self.amount_received or self.amount, self.currency))
             case "requires_action":
-                redirect = (self.next_action or {}).get("redirect_to_url") or {}
-                return NeedsAction(self.id, redirect.get("url") or page.replace("{}", self.id))
+                redirect = self.next_action and self.next_action.redirect_to_url
+                return NeedsAction(self.id, (redirect and redirect.url) or page.replace("{}", self.id))
             case "canceled":
                 return Declined(self.id, "called_off", retryable=False)
             case "requires_payment_method" if fault and AUTHENTICATION_REQUIRED in (fault.code, fault.decline_code):

@@ -58,8 +58,10 @@ class Setup(msgspec.Struct):
     code: DeclineCode = "declined"
 
     def outcome(self, card: Card | None) -> SetupOutcome:
+        """Raises ValueError where it was saved and `card` is not told."""
         if self.state == "saved":
-            assert card is not None
+            if card is None:
+                raise ValueError("a saved card is missing")
             return CardSaved(self.id, card)
         return CardDeclined(self.id, self.code) if self.state == "declined" else CardAwaited(self.id)
 

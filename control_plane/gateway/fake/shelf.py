@@ -76,7 +76,7 @@ class Shelf:
         path = ":memory:"
         if directory is not None:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = str(directory / FILE)
+            path = str(directory.joinpath(FILE))
         self._lock = threading.Lock()
         # Every use is within the lock, so threads may share the one connection.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S)

@@ -1,7 +1,6 @@
 """[I/O] The two gateways that the contract is run against, each with the customer and the network around it.
 
-localstripe is a server in a process of its own, on loopback; it is GPL and never imported. What it cannot do, it says
-by the lack of a `can`: the contract's tests ask for what they need.
+localstripe is a server in a process of its own, on loopback; it is GPL and never imported.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from control_plane.gateway.fake.faults import AnswerLost, Lost, Script
 from control_plane.gateway.fake.outside import collected
 from control_plane.gateway.fake.records import Charge
 from control_plane.gateway.memory import MemoryGateway
-from control_plane.gateway.port import CardSaved, ChargeOrder, Gateway, GatewayEvent, Succeeded
+from control_plane.gateway.port import CardSaved, ChargeOrder, ChargeTold, Gateway, Succeeded
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
 
@@ -44,12 +43,17 @@ LOST, ANSWER_LOST = False, True
 
 
 class Rig(Protocol):
-    gateway: Gateway
-    can: frozenset[str]
+    """A gateway, with its customers, its network and its own books."""
+
+    @property
+    def gateway(self) -> Gateway: ...
 
     def now(self) -> datetime.datetime: ...
+
     def enter_card(self, setup: str, number: str, expires: CardMonth) -> None: ...
+
     def authenticate(self, reference: str, agrees: bool) -> None: ...
+
     def lose(self, what: str, arrives: bool) -> None:
         """The next request of this kind ("charge", "refund") times out."""
         ...
@@ -58,14 +62,12 @@ class Rig(Protocol):
         """The amounts of all successful charges of this payer, in the gateway's own books."""
         ...
 
-    def event(self, wanted: Callable[[GatewayEvent], bool]) -> tuple[bytes, dict[str, str]]:
-        """A delivered event that is `wanted`, as it came."""
+    def event(self, payer: str) -> tuple[bytes, dict[str, str]]:
+        """The event about this payer's charge, as it was delivered."""
         ...
 
 
 class FakeRig:
-    can = frozenset({"keys", "disputes", "delays", "forgetting", "set-up refused"})
-
     def __init__(self) -> None:
         self.clock = TestClock(NOW)
         self.plan = Script()
@@ -87,11 +89,8 @@ class FakeRig:
         with self.gateway._books() as books:
             return [one.minor for one in books.drawer.of(Charge, payer) if one.state == "succeeded"]
 
-    def event(self, wanted: Callable[[GatewayEvent], bool]) -> tuple[bytes, dict[str, str]]:
-        for body, headers in collected(self.gateway.outside):
-            if wanted(self.gateway.read_event(body, headers, self.now())):
-                return body, headers
-        raise AssertionError("no such event was delivered")
+    def event(self, payer: str) -> tuple[bytes, dict[str, str]]:
+        return next(one for one in collected(self.gateway.outside) if _is_about(self, payer, *one))
 
 
 class Front(httpx.BaseTransport):
@@ -121,8 +120,6 @@ class Front(httpx.BaseTransport):
 
 
 class StripeRig:
-    can: frozenset[str] = frozenset()
-
     def __init__(self, address: str) -> None:
         self.address, self.front = address, Front()
         self._posted: queue.Queue[tuple[bytes, dict[str, str]]] = queue.Queue()
@@ -139,7 +136,7 @@ class StripeRig:
         form = {f"payment_method_data[card][{name}]": str(value) for name, value in card.items()}
         secret = self.gateway.hosted_fields(setup).secret
         form |= {"key": "pk_test_12345", "client_secret": secret, "payment_method_data[type]": "card"}
-        httpx.post(f"{self.address}/v1/setup_intents/{setup}/confirm", data=form)
+        httpx.post(f"{self.address}/v1/setup_intents/{setup}/confirm", data=form, trust_env=False)
 
     def authenticate(self, reference: str, agrees: bool) -> None:
         secret = self.gateway.hosted_fields(reference).secret
@@ -149,20 +146,22 @@ class StripeRig:
         form = {"key": "pk_test_12345", "client_secret": secret}
         if verb == "_authenticate":
             form["success"] = "true" if agrees else "false"
-        httpx.post(f"{self.address}/v1/{kind}/{reference}/{verb}", data=form)
+        httpx.post(f"{self.address}/v1/{kind}/{reference}/{verb}", data=form, trust_env=False)
 
     def lose(self, what: str, arrives: bool) -> None:
         self.front.lose(what, arrives)
 
     def paid(self, payer: str) -> list[int]:
         auth = {"Authorization": "Bearer sk_test_12345"}
-        listed = httpx.get(f"{self.address}/v1/charges", params={"customer": payer, "limit": "100"}, headers=auth)
+        listed = httpx.get(
+            f"{self.address}/v1/charges", params={"customer": payer, "limit": "100"}, headers=auth, trust_env=False
+        )
         return [one["amount"] for one in listed.json()["data"] if one["status"] == "succeeded"]
 
-    def event(self, wanted: Callable[[GatewayEvent], bool]) -> tuple[bytes, dict[str, str]]:
+    def event(self, payer: str) -> tuple[bytes, dict[str, str]]:
         while True:
             body, headers = self._posted.get(timeout=60)
-            if wanted(self.gateway.read_event(body, headers, self.now())):
+            if _is_about(self, payer, body, headers):
                 return body, headers
 
     @contextlib.contextmanager
@@ -183,13 +182,18 @@ class StripeRig:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         hook = {"url": f"http://127.0.0.1:{server.server_address[1]}/", "secret": SECRET}
-        httpx.post(f"{self.address}/_config/webhooks/tests", json=hook).raise_for_status()
+        httpx.post(f"{self.address}/_config/webhooks/tests", json=hook, trust_env=False).raise_for_status()
         try:
             yield self
         finally:
             server.shutdown()
             server.server_close()
             self.gateway.close()
+
+
+def _is_about(rig: Rig, payer: str, body: bytes, headers: dict[str, str]) -> bool:
+    told = rig.gateway.read_event(body, headers, rig.now()).told
+    return isinstance(told, ChargeTold) and told.payer == payer
 
 
 @contextlib.contextmanager

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import multiprocessing
-import os
-import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +26,9 @@ from control_plane.gateway.port import (
 from control_plane.money import Money
 from tests.control_plane.gateway.rigs import DAY, NOW, PRICE, SECRET, FakeRig, order, saved_card
 
+ROOT = Path(__file__).resolve().parents[3]
+
+
 # Its memory
 
 
@@ -43,31 +45,19 @@ def test_a_directory_outlives_the_gateway(tmp_path: Path) -> None:
     second.close()
 
 
-def _charge_until_killed(directory: Path, payer: str, token: str, pipe: int) -> None:
-    gateway = MemoryGateway(TestClock(NOW), SECRET, directory=directory)
-    for attempt in range(1, 100_000):
-        gateway.charge(order(payer, token, f"inv-1:{attempt}", Money(1, "EUR")))
-        os.write(pipe, b"%d\n" % attempt)
-
-
 def test_whoever_is_killed_while_charging_has_charged_once_or_not_at_all(tmp_path: Path) -> None:
     rig = FakeRig()
     rig.gateway = MemoryGateway(rig.clock, SECRET, directory=tmp_path)
     payer = rig.gateway.open_payer("account-7")
     token = saved_card(rig, payer, GOOD, "setup-1")
     rig.gateway.close()
-    reading, writing = os.pipe()
-    context = multiprocessing.get_context("fork")
-    process = context.Process(target=_charge_until_killed, args=(tmp_path, payer, token, writing))
-    process.start()
-    os.close(writing)
-    answered = os.fdopen(reading, "rb")
-    while int(answered.readline()) < 20:
-        pass
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    known = 20 + len([line for line in answered.read().splitlines() if line])
+    program = [sys.executable, "-m", "tests.control_plane.gateway.killed", str(tmp_path), payer, token]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < 20:
+            pass
+        process.kill()
+        known = 20 + len(process.stdout.read().split())
     gateway = MemoryGateway(TestClock(NOW), SECRET, directory=tmp_path)
     # Every answered one is there; of the one that was cut off, it can be asked.
     assert all(isinstance(gateway.ask(f"inv-1:{attempt}", payer), Succeeded) for attempt in range(1, known + 1))
