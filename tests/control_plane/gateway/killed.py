@@ -1,4 +1,4 @@
-"""[I/O] A process that charges, one attempt after the other, until it is killed; it prints each one that was answered."""
+"""[I/O] A process that charges, attempt after attempt, until it is killed; it prints each that was answered."""
 
 from __future__ import annotations
 
