@@ -241,7 +241,8 @@ def minor_of(amount: Money) -> int:
     if amount.currency in _UNCERTAIN:
         raise Refused("currency_unsupported", f"not clear how the gateway counts {amount.currency}")
     digits = _DIGITS.get(amount.currency, amount.digits)
-    up, down = 10 ** max(digits - amount.digits, 0), 10 ** max(amount.digits - digits, 0)
+    up: int = 10 ** max(digits - amount.digits, 0)
+    down: int = 10 ** max(amount.digits - digits, 0)
     minor, rest = divmod(amount.minor * up, down)
     # Of three digits the last is 0: the card networks have two.
     if rest or (digits == 3 and minor % 10):
