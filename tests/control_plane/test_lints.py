@@ -21,7 +21,13 @@ MONOTONIC: dict[str, str] = {
     "control_plane/running/runner.py": "threads that end get so long together",
     "control_plane/watch/timing.py": "figures and logs tell how long requests and transactions took",
 }
-MONEY = ("control_plane/money.py", "control_plane/periods.py", "control_plane/ledger/", "0001_ledger.py")
+MONEY = (
+    "control_plane/money.py",
+    "control_plane/periods.py",
+    "control_plane/ledger/",
+    "control_plane/gateway/",
+    "0001_ledger.py",
+)
 
 WALL_CLOCKS = {
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
