@@ -18,6 +18,7 @@ from control_plane.clock import aware
 from control_plane.errors import Invalid
 from control_plane.money import Money
 from control_plane.periods import days_after
+from control_plane.translations import N_
 
 EventKind = Literal["meeting", "webinar", "large"]
 # "once": what is paid one time and does not come again by its nature (BIL-11).
@@ -52,8 +53,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class AddOn:
-    """One piece gives `amount` more of `adds`. `recurring`: it renews with the plan, unless bought for one time
-    (BIL-11); else it is used up. `quantity_max`: so many an account may have at a time."""
+    """One piece gives `amount` more of `adds`. `title` is English, and translated where it is shown. `recurring`: it
+    renews with the plan, unless bought for one time (BIL-11); else it is used up. `quantity_max`: so many an account
+    may have at a time."""
 
     name: str
     title: str
@@ -242,11 +244,11 @@ PLANS: Mapping[str, Plan] = {
 ADD_ONS: Mapping[str, AddOn] = {
     add_on.name: add_on
     for add_on in (
-        AddOn("storage", "Extra file storage, 10 GB", "storage_bytes", 10 * GB, 50),
-        AddOn("recording_storage", "Extra recording storage, 50 GB", "recording_bytes", 50 * GB, 40),
-        AddOn("presenter", "Extra presenter", "presenters", 1, 15),
-        AddOn("streaming", "Streaming to other platforms", "streams", 1, 3),
-        AddOn("streamed_event", "One streamed event", "streamed_events", 1, 20, recurring=False),
+        AddOn("storage", N_("Extra file storage, 10 GB"), "storage_bytes", 10 * GB, 50),
+        AddOn("recording_storage", N_("Extra recording storage, 50 GB"), "recording_bytes", 50 * GB, 40),
+        AddOn("presenter", N_("Extra presenter"), "presenters", 1, 15),
+        AddOn("streaming", N_("Streaming to other platforms"), "streams", 1, 3),
+        AddOn("streamed_event", N_("One streamed event"), "streamed_events", 1, 20, recurring=False),
     )
 }
 

@@ -1,5 +1,6 @@
-"""[I/O] `python -m control_plane.pages.catalogues`: find the sentences of the pages, write messages.pot, and bring each
-language's catalogue up to date: new sentences come in empty, those that are gone go, translations stay."""
+"""[I/O] `python -m control_plane.pages.catalogues`: find the sentences of the pages and of the invoices, write the
+messages.pot of each, and bring each language's catalogue up to date: new sentences come in empty, those that are gone
+go, translations stay."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from control_plane.billing.words import LOCALE as INVOICES
 from control_plane.legal.kinds import LANGUAGES, ORIGINAL
 from control_plane.pages.languages import LOCALE
 
@@ -55,16 +57,18 @@ def of(language: str, folder: Path = LOCALE) -> Catalog:
 
 
 def main() -> None:
-    template = found()
-    (LOCALE / "messages.pot").write_text(text(template), encoding="utf-8")
-    for language in LANGUAGES:
-        if language == ORIGINAL:
-            continue
-        catalogue = of(language)
-        catalogue.update(template, no_fuzzy_matching=True)
-        path = LOCALE / language / "LC_MESSAGES" / "messages.po"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(catalogue), encoding="utf-8")
+    for folder in (LOCALE, INVOICES):
+        template = found(folder.parent)
+        folder.mkdir(exist_ok=True)
+        (folder / "messages.pot").write_text(text(template), encoding="utf-8")
+        for language in LANGUAGES:
+            if language == ORIGINAL:
+                continue
+            catalogue = of(language, folder)
+            catalogue.update(template, no_fuzzy_matching=True)
+            path = folder / language / "LC_MESSAGES" / "messages.po"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text(catalogue), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
-"""[I/O] In which language a page is: the visitor's own choice, else his browser's, else English (PROD-20).
+"""In which language a page is: the visitor's own choice, else his browser's, else English (PROD-20).
 
-Catalogues are `locale/<language>/LC_MESSAGES/messages.po`, compiled when first used. A sentence that has no translation
-yet is shown in English.
+Catalogues stand in `locale` (control_plane.translations).
 """
 
 from __future__ import annotations
 
 import functools
-import io
 from pathlib import Path
 
 from babel import Locale
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.support import NullTranslations, Translations
+from babel.support import NullTranslations
 
+import control_plane.translations
 from control_plane.legal.kinds import LANGUAGES, ORIGINAL, known_language
 
 LOCALE = Path(__file__).parent / "locale"
@@ -61,13 +58,6 @@ def names() -> dict[str, str]:
     return found
 
 
-@functools.cache
 def translations(language: str) -> NullTranslations:
     """The catalogue of a language; that of the original is empty."""
-    if language == ORIGINAL:
-        return NullTranslations()
-    compiled = io.BytesIO()
-    with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as source:
-        write_mo(compiled, read_po(source, locale=language))
-    compiled.seek(0)
-    return Translations(compiled)
+    return control_plane.translations.of(LOCALE, language)

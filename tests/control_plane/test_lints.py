@@ -20,7 +20,10 @@ MONOTONIC: dict[str, str] = {
     "control_plane/running/outbound.py": "one call to a stranger's address has one deadline",
     "control_plane/running/runner.py": "threads that end get so long together",
 }
-MONEY = ("control_plane/money.py", "control_plane/periods.py", "control_plane/ledger/", "0001_ledger.py")
+MONEY = (
+    *("control_plane/money.py", "control_plane/periods.py", "control_plane/ledger/", "0001_ledger.py"),
+    "control_plane/billing/",
+)
 
 WALL_CLOCKS = {
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
