@@ -34,6 +34,7 @@ _GAP = 10
 # Description, quantity, price of a piece, rate, net.
 _COLUMNS = (229, 48, 80, 62, 80)
 _TOTALS = 250
+_COLUMNS_HIGH_MAX = 34
 _INK, _GREY, _PALE, _ACCENT = (32, 36, 44), (104, 110, 122), (244, 246, 249), (24, 76, 140)
 _RULE = (214, 219, 226)
 Align = Literal["L", "R"]
@@ -123,23 +124,25 @@ class _Sheet:
         for place, (label, party) in enumerate(((N_("Seller"), one.seller), (N_("Buyer"), one.buyer))):
             left = _MARGIN + place * each
             self._text(left, top, each - _GAP, words(label), size=8, colour=_GREY)
-            self._text(left, self.pdf.y + 2, each - _GAP, self._shown(party.name), size=10, bold=True)
+            width = each - _GAP
+            name = self._cut(self._shown(party.name), width, 10, most=7, bold=True)
+            self._text(left, self.pdf.y + 2, width, name, size=10, bold=True)
             for line in self._address(party):
-                self._text(left, self.pdf.y, each - _GAP, line)
+                self._text(left, self.pdf.y, width, self._cut(line, width, 9, most=4))
             lowest = max(lowest, self.pdf.y)
         self.pdf.set_y(lowest + 24)
 
     def _address(self, party: Party) -> list[str]:
         lines = [*party.address, self.words.country(party.country) if party.country else ""]
         if party.tax_number:
-            lines.append(f"{self.words(N_('Tax number'))} {party.tax_number}")
+            label = self.words(N_("Tax number"))
+            lines.append(f"{label} {party.tax_number}")
         lines.append(party.email)
         return [self._shown(line) for line in lines if line]
 
     def _table(self) -> None:
-        self._columns()
-        for line, what in zip(self.document.draft.lines, self.document.words, strict=True):
-            self._row(line, what)
+        for number, (line, what) in enumerate(zip(self.document.draft.lines, self.document.words, strict=True)):
+            self._row(line, what, first=number == 0)
 
     def _columns(self) -> None:
         pdf, words, currency = self.pdf, self.words, self.document.draft.currency
@@ -149,7 +152,9 @@ class _Sheet:
         else:
             labels += [words(N_("Quantity")), words(N_("Unit price"))]
         labels += [words(N_("VAT rate")), words(N_("Net, {currency}"), currency=currency)]
-        height = 10 + max(self._height(text, width - 6, 8) for text, width in zip(labels, _COLUMNS, strict=True))
+        height = 10 + max(
+            self._height(text, width - 6, 8, bold=True) for text, width in zip(labels, _COLUMNS, strict=True)
+        )
         top = pdf.y
         pdf.set_fill_color(*_PALE)
         pdf.rect(_MARGIN, top, _INNER, height, style="F")
@@ -157,14 +162,16 @@ class _Sheet:
             self._cell(place, top + 5, text, width, size=8, bold=True, colour=_GREY)
         pdf.set_y(top + height)
 
-    def _row(self, line: Line, what: str) -> None:
+    def _row(self, line: Line, what: str, *, first: bool) -> None:
         pdf, words = self.pdf, self.words
         detail = words.detail(line)
-        height = (
-            14 + self._height(what, _COLUMNS[0] - 6, 9) + (self._height(detail, _COLUMNS[0] - 6, 8) if detail else 0)
-        )
-        if pdf.y + height > _BOTTOM:
+        width = _COLUMNS[0] - 6
+        height = 14 + self._height(what, width, 9) + self._height(detail, width, 8)
+        # The columns' names do not stay alone at the end of a page.
+        if pdf.y + height + (_COLUMNS_HIGH_MAX if first else 0) > _BOTTOM:
             self._next_page()
+            first = True
+        if first:
             self._columns()
         top = pdf.y
         sold = line.of is None
@@ -233,7 +240,7 @@ class _Sheet:
         top = _HEIGHT - 56
         self._rule(top)
         seller = " · ".join(self._shown(part) for part in (one.seller.name, one.seller.tax_number) if part)
-        name = self._first(f"{self._name()} · {seller}", _INNER - 90, 7)
+        name = self._cut(f"{self._name()} · {seller}", _INNER - 90, 7, most=1)
         self._text(_MARGIN, top + 6, _INNER - 90, name, size=7, colour=_GREY)
         page = words(N_("Page {page} of {pages}"), page=self.pdf.page, pages=self.pages)
         self._text(_WIDTH - _MARGIN - 90, top + 6, 90, page, size=7, colour=_GREY, align="R")
@@ -282,16 +289,16 @@ class _Sheet:
         self.pdf.set_xy(left, top)
         self.pdf.multi_cell(width, _leading(size), text, align=align, new_x=XPos.LEFT, new_y=YPos.NEXT)
 
-    def _height(self, text: str, width: int, size: int) -> int:
-        """How high a text will be, if set in bold, which is the wider."""
-        return len(self._lines(text, width, size)) * _leading(size)
+    def _height(self, text: str, width: int, size: int, bold: bool = False) -> int:
+        """How high a text will be."""
+        return len(self._lines(text, width, size, bold)) * _leading(size) if text else 0
 
-    def _first(self, text: str, width: int, size: int) -> str:
-        """As much of a text as goes on one line."""
-        return (self._lines(text, width, size) or [""])[0]
+    def _cut(self, text: str, width: int, size: int, most: int, bold: bool = False) -> str:
+        """As much of a text as goes on so many lines."""
+        return "\n".join(self._lines(text, width, size, bold)[:most])
 
-    def _lines(self, text: str, width: int, size: int) -> list[str]:
-        self._font(size, bold=True)
+    def _lines(self, text: str, width: int, size: int, bold: bool) -> list[str]:
+        self._font(size, bold)
         lines = self.pdf.multi_cell(width, _leading(size), text, dry_run=True, output=MethodReturnValue.LINES)
         return list(lines)  # type: ignore[arg-type]
 
