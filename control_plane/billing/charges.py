@@ -165,7 +165,8 @@ def full_period(
 ) -> Line:
     """A plan, or an add-on from its second period on (BIL-13), for a whole period. Raises ValueError for a price of
     another cycle."""
-    return _line(kind, price, price.amount, period, period.days, period.first, tax, quantity, discount)
+    span = Span(period.first, period.days)
+    return _line(kind, price, price.amount, span, period.days, period.first, tax, quantity, discount)
 
 
 def first_add_on(
@@ -191,7 +192,7 @@ def upgrade(
     paid: Price, wanted: Price, period: Period, day: datetime.date, tax: Treatment, *, discount: Discount | None = None
 ) -> Line:
     """The difference for the days left in the period, this one among them (BIL-48). `paid` is the price that this
-    period was paid by. Raises Conflict "no_upgrade" where the wanted plan costs no more, ValueError for another cycle.
+    period was paid by. Raises Conflict "no_upgrade" where the wanted plan costs no more, or has another cycle.
     """
     if wanted.cycle != paid.cycle or wanted.amount <= paid.amount:
         raise Conflict("no_upgrade", "this plan costs no more in the same cycle; it begins with the next period")

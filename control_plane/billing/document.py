@@ -39,10 +39,10 @@ class Party:
     email: str = ""
 
     def __post_init__(self) -> None:
-        lines = [clean(line)[:LINE_MAX] for line in self.address]
+        lines = [_cut(line, LINE_MAX) for line in self.address]
         object.__setattr__(self, "address", tuple([line for line in lines if line][:LINES_MAX]))
         for name, longest in (("name", NAME_MAX), ("country", 2), ("tax_number", LINE_MAX), ("email", LINE_MAX)):
-            object.__setattr__(self, name, clean(getattr(self, name))[:longest])
+            object.__setattr__(self, name, _cut(getattr(self, name), longest))
 
     @classmethod
     def of(cls, name: str, address: str, country: str, tax_number: str = "", email: str = "") -> Party:
@@ -130,10 +130,16 @@ def credit_note(paid: Document, id_: str, number: str, on: datetime.date, note: 
 def clean(text: str) -> str:
     """One line of what can be seen: NFC, no control or hidden signs, single spaces."""
     shown = []
-    for sign in unicodedata.normalize("NFC", text):
+    for sign in text:
         category = unicodedata.category(sign)
         shown.append(" " if category in _BREAKS else "" if category in _HIDDEN else sign)
-    return " ".join("".join(shown).split())
+    # The form last: without a mark between them, two signs may have become one.
+    return " ".join(unicodedata.normalize("NFC", "".join(shown)).split())
+
+
+def _cut(text: str, most: int) -> str:
+    """Cleaned, and cut so that cleaning it again changes nothing."""
+    return clean(text)[:most].rstrip()
 
 
 def stored(document: Document) -> str:
