@@ -1,26 +1,23 @@
-"""[I/O] `python -m control_plane.catalogues`: find the sentences of pages and mails, write each messages.pot, and bring
+"""[I/O] `python -m control_plane.catalogues`: find the sentences of pages, mails and invoices, write each messages.pot, and bring
 every language's catalogue up to date: new sentences come in empty, those that are gone go, translations stay.
 
-Catalogues are `<area>/locale/<language>/LC_MESSAGES/messages.po`, compiled when first used. A sentence that has no
-translation yet is shown in English.
+control_plane.translations reads them.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from babel.support import NullTranslations, Translations
 
 from control_plane.legal.kinds import LANGUAGES, ORIGINAL
+from control_plane.translations import path
 
 # Each has its sentences in it, and its catalogues in `locale`.
-AREAS = tuple(Path(__file__).parent / name for name in ("pages", "mail"))
+AREAS = tuple(Path(__file__).parent / name for name in ("pages", "mail", "billing"))
 _METHODS = [("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2"), ("**.py", "python")]
 _OPTIONS = {
     pattern: {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}
@@ -62,26 +59,11 @@ def template_of(area: Path) -> Path:
 
 def of(area: Path, language: str) -> Catalog:
     """The catalogue of a language as it is kept; an empty one where there is none yet."""
-    path = _path(area, language)
-    if not path.exists():
+    kept = path(area, language)
+    if not kept.exists():
         return Catalog(locale=language, fuzzy=False)
-    with path.open("rb") as source:
+    with kept.open("rb") as source:
         return read_po(source, locale=language)
-
-
-@functools.cache
-def translations(area: Path, language: str) -> NullTranslations:
-    """The catalogue of a language for templates; that of the original, or of a language that has none, is empty."""
-    if language == ORIGINAL or not _path(area, language).exists():
-        return NullTranslations()
-    compiled = io.BytesIO()
-    write_mo(compiled, of(area, language))
-    compiled.seek(0)
-    return Translations(compiled)
-
-
-def _path(area: Path, language: str) -> Path:
-    return area / "locale" / language / "LC_MESSAGES" / "messages.po"
 
 
 def main() -> None:
@@ -93,8 +75,8 @@ def main() -> None:
                 continue
             catalogue = of(area, language)
             catalogue.update(template, no_fuzzy_matching=True)
-            _path(area, language).parent.mkdir(parents=True, exist_ok=True)
-            _path(area, language).write_text(text(catalogue), encoding="utf-8")
+            path(area, language).parent.mkdir(parents=True, exist_ok=True)
+            path(area, language).write_text(text(catalogue), encoding="utf-8")
 
 
 if __name__ == "__main__":

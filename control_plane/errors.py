@@ -26,9 +26,7 @@ class ControlPlaneError(Exception):
 
     status: ClassVar[int] = 500
 
-    def __init__(
-        self, code: str, reason: str, *, field: str | None = None, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, code: str, reason: str, *, field: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {reason}")
         self.code, self.reason, self.field, self.retry_after_s = code, reason, field, retry_after_s
 

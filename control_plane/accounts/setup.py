@@ -9,32 +9,26 @@ import sqlalchemy as sa
 
 from control_plane.accounts.account import Subscription
 from control_plane.accounts.tokens import Draw, random_token
+from control_plane.billing.catalogue import CATALOGUE, FREE
 from control_plane.errors import Invalid
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the accounts area must know of a plan. Prices and the other limits are the catalogue's (billing, rooms).
+    """What the accounts area must know of a plan. The rest of it is the catalogue's (billing).
 
     `members`: people beside the owner. `currencies`: those it is sold in. A retired plan goes on for who has it.
     """
 
     name: str
     members: int
-    currencies: frozenset[str] = frozenset(("USD", "EUR", "PLN"))
+    currencies: frozenset[str] = frozenset()
     on_sale: bool = True
 
 
-# The free version has no plan (ACC-10); its limits stand under the empty name.
-FREE = ""
 PLANS: Mapping[str, Plan] = {
-    plan.name: plan
-    for plan in (
-        Plan(FREE, members=1),
-        Plan("basic", members=3),
-        Plan("professional", members=25),
-        Plan("business", members=250),
-    )
+    name: Plan(name, plan.members, CATALOGUE.currencies(name), on_sale=plan.retired_at is None)
+    for name, plan in CATALOGUE.plans.items()
 }
 
 

@@ -2,7 +2,7 @@
 
 Nothing that a person has given can become a header: addresses and names are checked, a subject is one line. Templates
 are templates/<name>.txt (with a block `subject`) and templates/<name>.html; a template of another area is a pair of
-files there. English is in the templates; other languages are catalogues (control_plane.catalogues), and a sentence
+files there. English is in the templates; other languages are catalogues (control_plane.translations), and a sentence
 that a catalogue does not have is English.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import jinja2
 
-from control_plane import catalogues
+from control_plane import translations
 from control_plane.errors import Invalid
 
 FOLDER = Path(__file__).parent
@@ -132,6 +132,6 @@ def _templates(language: str, area: Path) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         # Not trim_blocks: it would take the empty lines out of a text.
     )
-    found = catalogues.translations(area, language.replace("-", "_"))
+    found = translations.of(area, language.replace("-", "_"))
     environment.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
     return environment

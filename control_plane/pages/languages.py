@@ -1,6 +1,6 @@
-"""[I/O] In which language a page is: the visitor's own choice, else his browser's, else English (PROD-20).
+"""In which language a page is: the visitor's own choice, else his browser's, else English (PROD-20).
 
-Catalogues are those of control_plane.catalogues.
+Catalogues stand in `locale` (control_plane.translations).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from babel import Locale
 from babel.support import NullTranslations
 
-from control_plane import catalogues
+import control_plane.translations
 from control_plane.legal.kinds import LANGUAGES, ORIGINAL, known_language
 
 COOKIE = "language"
@@ -59,4 +59,4 @@ def names() -> dict[str, str]:
 
 def translations(language: str) -> NullTranslations:
     """The catalogue of the pages in a language."""
-    return catalogues.translations(Path(__file__).parent, language)
+    return control_plane.translations.of(Path(__file__).parent, language)

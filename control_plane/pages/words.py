@@ -9,12 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from control_plane.pages import languages
-
-
-def N_(sentence: str) -> str:
-    """Marks a sentence for extraction; it is translated where it is shown."""
-    return sentence
-
+from control_plane.translations import N_
 
 GENERAL = N_("This cannot be taken as it is.")
 ERRORS = {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
-Kind = Literal["meeting", "webinar", "large"]
-KINDS: tuple[Kind, ...] = ("meeting", "webinar", "large")
+from control_plane.billing.catalogue import CATALOGUE, FREE
+from control_plane.billing.catalogue import EventKind as Kind
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,13 @@ class Plan:
     seats: Mapping[Kind, int]
 
 
-# The names are those of the accounts area's catalogue (accounts.setup.PLANS); prices are billing's. The free version
-# has no plan, and an empty name. The sizes between are ours: the text gives the largest alone.
-PLANS: Mapping[str, Plan] = {
-    plan.name: plan
-    for plan in (
-        Plan("", {"meeting": 5, "webinar": 20}),
-        Plan("basic", {"meeting": 25, "webinar": 100}),
-        Plan("professional", {"meeting": 40, "webinar": 1_000}),
-        Plan("business", {"meeting": 40, "webinar": 1_000, "large": 10_000}),
-    )
-}
+PLANS: Mapping[str, Plan] = {name: Plan(name, plan.seats) for name, plan in CATALOGUE.plans.items()}
 
 
 def of(kind: Kind, plan: str, wished: int | None = None, plans: Mapping[str, Plan] = PLANS) -> Limits:
     """The smallest of what product, plan and host allow. A plan that left the catalogue counts as the free one."""
     product = PRODUCT[kind]
-    seats = min(product.seats, (plans.get(plan) or plans[""]).seats.get(kind, 0))
+    seats = min(product.seats, (plans.get(plan) or plans[FREE]).seats.get(kind, 0))
     if wished is not None:
         seats = min(seats, wished)
     return Limits(seats, min(product.senders, seats))

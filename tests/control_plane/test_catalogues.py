@@ -1,4 +1,4 @@
-"""The catalogues of pages and mails have every sentence that is in the sources, and compile."""
+"""The catalogues of pages, mails and invoices have every sentence that is in the sources, and compile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
-from control_plane import catalogues
+from control_plane import catalogues, translations
 from control_plane.legal.kinds import LANGUAGES
 
 AREAS = pytest.mark.parametrize("area", catalogues.AREAS, ids=lambda area: area.name)
@@ -32,4 +32,4 @@ def test_a_catalogue_has_every_sentence_and_compiles(area: Path, language: str) 
     write_mo(compiled, catalogue)
     compiled.seek(0)
     assert str(read_mo(compiled).locale or language).startswith(language[:2])
-    assert catalogues.translations(area, language).gettext("Account")
+    assert translations.of(area, language).gettext("Account")

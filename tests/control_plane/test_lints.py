@@ -24,6 +24,7 @@ MONOTONIC: dict[str, str] = {
 MONEY = (
     "control_plane/money.py",
     "control_plane/periods.py",
+    "control_plane/billing/",
     "control_plane/ledger/",
     "control_plane/gateway/",
     "0001_ledger.py",

@@ -34,7 +34,7 @@ import sqlalchemy.dialects.sqlite
 from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LEDGER = "tests/control_plane/ledger"
+LEDGER, BILLING = "tests/control_plane/ledger", "tests/control_plane/billing"
 # What is mutated, and by which tests it is tried: the quickest first, as most mutants die early.
 TARGETS = {
     "control_plane/money.py": ["tests/control_plane/test_money.py"],
@@ -42,6 +42,9 @@ TARGETS = {
     "control_plane/ledger/chart.py": [f"{LEDGER}/test_chart.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/tables.py": [f"{LEDGER}/test_migration.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/journal.py": [f"{LEDGER}/test_journal.py", f"{LEDGER}/test_model.py"],
+    "control_plane/billing/catalogue.py": [f"{BILLING}/test_catalogue.py"],
+    "control_plane/billing/charges.py": [f"{BILLING}/test_charges.py"],
+    "control_plane/billing/tax.py": [f"{BILLING}/test_tax.py"],
     "control_plane/storage/migrations/versions/0001_ledger.py": [
         f"{LEDGER}/test_migration.py",
         f"{LEDGER}/test_chart.py",

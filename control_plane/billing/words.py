@@ -1,0 +1,92 @@
+"""How an invoice says things in each of our languages: its sentences, days, sums, rates. Pure but for reading the
+catalogues once (control_plane.translations)."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_currency, format_percent
+
+from control_plane import translations
+from control_plane.billing.catalogue import Catalogue
+from control_plane.billing.charges import Line
+from control_plane.billing.subscription import CYCLE_DAYS
+from control_plane.billing.tax import Treatment
+from control_plane.money import Money, half_up
+from control_plane.periods import Span
+from control_plane.translations import N_
+
+AREA = Path(__file__).parent
+REVERSE_CHARGE = N_("Reverse charge: VAT is to be accounted for by the recipient (Article 196, Directive 2006/112/EC).")
+NO_VAT = N_("No VAT is charged: the place of supply is outside the European Union.")
+
+
+class Words:
+    """One language of control_plane.legal.kinds.LANGUAGES."""
+
+    def __init__(self, language: str) -> None:
+        self._gettext = translations.of(AREA, language).gettext
+        self._locale = Locale.parse(language)
+
+    def __call__(self, sentence: str, **values: str | int) -> str:
+        """A sentence, with {named} gaps filled."""
+        return self._gettext(sentence).format(**values)
+
+    def day(self, day: datetime.date) -> str:
+        return format_date(day, "long", self._locale)
+
+    def days(self, span: Span) -> str:
+        """The first and the last day that belong to it."""
+        first, last = (format_date(day, "medium", self._locale) for day in (span.first, span.last))
+        return f"{first} – {last}"
+
+    def amount(self, money: Money) -> str:
+        """With as many digits as the currency has, without its name."""
+        return format_currency(money.decimal(), money.currency, "#,##0.00", self._locale).strip()
+
+    def sum(self, money: Money) -> str:
+        """With the currency's letters, which say more than a sign that several currencies share."""
+        return format_currency(money.decimal(), money.currency, "#,##0.00\N{NO-BREAK SPACE}¤¤", self._locale)
+
+    def percent(self, part: Fraction) -> str:
+        """Exact to a hundredth of a percent."""
+        exact = Decimal(half_up(part.numerator * 10_000, part.denominator)).scaleb(-4).normalize()
+        return format_percent(exact, locale=self._locale, decimal_quantization=False)
+
+    def country(self, code: str) -> str:
+        return str(self._locale.territories.get(code, code))
+
+    def vat(self, treatment: Treatment) -> str:
+        """As it stands in a line of the totals."""
+        if treatment.kind == "taxed":
+            country, percent = self.country(treatment.country), self.percent(treatment.rate)
+            return self(N_("VAT {percent} ({country})"), percent=percent, country=country)
+        return self(N_("VAT, reverse charge")) if treatment.kind == "reverse_charge" else self(N_("No VAT"))
+
+    def item(self, line: Line, catalogue: Catalogue) -> str:
+        """What a line is for."""
+        add_on = catalogue.add_ons.get(line.item)
+        if add_on is not None:
+            return self._gettext(add_on.title)
+        title = catalogue.plans[line.item].title
+        if line.kind == "upgrade":
+            old = catalogue.plans[catalogue.price(line.was).item].title
+            return self(N_("Change from plan {old} to plan {new}"), old=old, new=title)
+        yearly = line.basis == CYCLE_DAYS["year"]
+        return self(N_("Plan {title}, yearly") if yearly else N_("Plan {title}, monthly"), title=title)
+
+    def detail(self, line: Line) -> str:
+        """Its days and its discount, as far as it has them."""
+        parts = []
+        if line.span is not None:
+            parts.append(self.days(line.span))
+            if line.span.days != line.basis:
+                parts.append(self(N_("{days} of {basis} days"), days=line.span.days, basis=line.basis))
+        if line.discount:
+            parts.append(self(N_("discount {percent}"), percent=self.percent(line.discount)))
+        return ", ".join(parts)
