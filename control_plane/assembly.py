@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from fastapi import FastAPI
 
-from control_plane import keys, pages, standing
+from control_plane import keys, pages, paying, standing
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup
@@ -24,6 +24,7 @@ from control_plane.api.app import Area, application
 from control_plane.api.caller import Caller
 from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
+from control_plane.billing import subscriptions
 from control_plane.clock import Clock, TestClock
 from control_plane.errors import NotFound
 from control_plane.handlers import handlers
@@ -94,16 +95,21 @@ def build(told: Told, clock: Clock) -> Built:
     if before != after:
         log.warning("migrations applied", extra=logs.fields(before=before or "nothing", after=after))
     store.write(lambda connection: texts.publish(connection, clock.now(), shipped.editions()))
-    accounts = Setup(kept.fingerprint, told.url)
-    door = _rooms(told, accounts)
+    letters = Letters(told.url)
+    charged = _billing(told, store, clock, Setup(kept.fingerprint, told.url), letters, folder, kept.webhook)
+    accounts = charged.setup.accounts if charged else Setup(kept.fingerprint, told.url)
+    door = _rooms(told, accounts, billed=charged is not None)
     orders = rooms_media.MediaServer(store, clock, door, _to_media(told))
     mailbox = Mailbox() if told.dev and not told.mail.host else None
     measures = Measures()
-    letters = Letters(told.url)
     work = Work(
         store,
-        handlers(accounts, clock, letters.legal),
-        {"media": outbox.Deliverer(orders.carry), **_mail(told, mailbox, letters)},
+        handlers(accounts, clock, letters.legal, charged.setup if charged else None),
+        {
+            "media": outbox.Deliverer(orders.carry),
+            **_mail(told, mailbox, letters, charged.mailed if charged else outbox.unread),
+            **({"gateway": charged.deliverer} if charged else {}),
+        },
         webhooks.Hooks(kept.webhook, outbound.Poster(), letters.webhook_failing),
         tried=measures.tried,
     )
@@ -149,7 +155,23 @@ def _to_media(told: Told) -> httpx2.Client:
     return httpx2.Client(timeout=rooms_media.ANSWER_WITHIN_S, trust_env=False, verify=trusted)
 
 
-def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
+def _billing(
+    told: Told, store: Store, clock: Clock, people: Setup, letters: Letters, folder: Path, secret: bytes
+) -> paying.Paying | None:
+    """None where nobody is charged. Accounts of before there was billing begin their trial now."""
+    try:
+        found = paying.put_together(
+            store, clock, people, told.billing, letters.billing, folder, dev=told.dev, secret=secret.hex()
+        )
+    except paying.NotSettled as error:
+        raise CannotStart(str(error)) from error
+    if found is not None:
+        setup = found.setup
+        store.write(lambda connection: subscriptions.adopt(connection, clock.now(), setup))
+    return found
+
+
+def _rooms(told: Told, accounts: Setup, *, billed: bool) -> rooms_setup.Setup:
     key = load_key(told.signing_key, key_id=told.key_id, issuer=told.issuer, audience=told.audience)
     server = rooms_setup.Media(
         page=told.media_page,
@@ -168,6 +190,8 @@ def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
         return machine.access(status, accounts.subscription(connection, account)).host
 
     def plan(connection: sa.Connection, account: str) -> str:
+        if billed:
+            return subscriptions.plan(connection, account)
         try:
             return str(people.account(connection, account).plan)
         except NotFound:
@@ -179,7 +203,9 @@ def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
     return rooms_setup.Setup(server, may_host, plan, told.url, used=used, use_awaited=uses.awaited)
 
 
-def _mail(told: Told, mailbox: Mailbox | None, letters: Letters) -> dict[str, outbox.Deliverer]:
+def _mail(
+    told: Told, mailbox: Mailbox | None, letters: Letters, arrived: outbox.WhenArrived
+) -> dict[str, outbox.Deliverer]:
     """Without a server, mails wait in the outbox until there is one."""
     if mailbox is not None:
         post = mailbox.post
@@ -189,4 +215,4 @@ def _mail(told: Told, mailbox: Mailbox | None, letters: Letters) -> dict[str, ou
     else:
         log.warning("mails wait: mail.host is not set")
         return {}
-    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced)}
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced, arrived)}

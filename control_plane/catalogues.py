@@ -1,5 +1,5 @@
-"""[I/O] `python -m control_plane.catalogues`: find the sentences of pages, mails and invoices, write each messages.pot, and bring
-every language's catalogue up to date: new sentences come in empty, those that are gone go, translations stay.
+"""[I/O] `python -m control_plane.catalogues`: find the sentences of pages, mails and invoices, write each messages.pot,
+and bring every language's catalogue up to date: new sentences come in empty, those that are gone go, translations stay.
 
 control_plane.translations reads them.
 """

@@ -9,14 +9,22 @@ import sqlalchemy as sa
 
 from control_plane.accounts import lifecycle
 from control_plane.accounts.setup import Setup
+from control_plane.billing import jobs as billing_jobs
+from control_plane.billing import setup as billing_setup
 from control_plane.clock import Clock
 from control_plane.legal import announcing, notices
 from control_plane.running.jobs import Handler, Job
 
 
-def handlers(accounts: Setup, clock: Clock, post: notices.Post) -> Mapping[str, Handler]:
-    """By kind; for `running.work.Work`."""
-    return {"accounts.purge": _purge(accounts), "legal.announce": announcing.handler(clock, post)}
+def handlers(
+    accounts: Setup, clock: Clock, post: notices.Post, billing: billing_setup.Setup | None = None
+) -> Mapping[str, Handler]:
+    """By kind; for `running.work.Work`. Without billing nobody puts jobs of it."""
+    return {
+        "accounts.purge": _purge(accounts),
+        "legal.announce": announcing.handler(clock, post),
+        **(billing_jobs.handlers(billing) if billing is not None else {}),
+    }
 
 
 def _purge(accounts: Setup) -> Handler:

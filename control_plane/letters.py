@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from control_plane import dates
+from control_plane import dates, money
 from control_plane.accounts import people
 from control_plane.accounts.people import Reader
+from control_plane.billing.words import Words
+from control_plane.errors import Invalid
 from control_plane.legal import notices, texts
 from control_plane.mail import send
 from control_plane.mail.message import Mail
@@ -47,6 +50,25 @@ class Letters:
         send.put(connection, now, Mail(reader.email, template, reader.language, words), key, account)
         return True
 
+    def billing(
+        self,
+        connection: sa.Connection,
+        now: datetime.datetime,
+        *,
+        account: str,
+        template: str,
+        key: str,
+        values: Mapping[str, str],
+    ) -> bool:
+        """billing.setup.Tell: to the account's owner, with days and sums in the words of his language."""
+        reader = people.reader(connection, account)
+        if reader is None:
+            return False
+        words = {name: _in_words(reader.language, value) for name, value in values.items()}
+        words["link"] = f"{self.base_url}/billing"
+        send.put(connection, now, Mail(reader.email, template, reader.language, words), key, account)
+        return True
+
     def webhook_failing(self, connection: sa.Connection, now: datetime.datetime, endpoint: Endpoint) -> None:
         """webhooks.Hooks.failing: to the account's owner, once in a row of failures."""
         reader = people.reader(connection, endpoint.account)
@@ -67,6 +89,16 @@ class Letters:
         people.bounced(connection, now, mail.to)
         if mail.template in notices.TEMPLATES:
             notices.bounced(connection, now, letter.key)
+
+
+def _in_words(language: str, value: str) -> str:
+    """A day (2026-11-22) or a sum ("12.30 EUR") as people write them; anything else as it is."""
+    with contextlib.suppress(ValueError):
+        return dates.day(language, datetime.date.fromisoformat(value))
+    amount, _, currency = value.partition(" ")
+    with contextlib.suppress(Invalid):
+        return Words(language).sum(money.parse(amount, currency))
+    return value
 
 
 def _written(reader: Reader, at: datetime.datetime) -> str:

@@ -87,6 +87,7 @@ def told(config: Config, bound: socket.socket, key_text: str, own: str, authorit
     return Told(
         control=config.control,
         mail=config.mail,
+        billing=config.billing,
         dev=config.dev,
         folder=str(folder_of(config)),
         listen_fd=bound.fileno(),

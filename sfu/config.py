@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from sfu.contract import SEATS_MAX, SENDERS_MAX, CameraCodec, Policy
-from sfu.control import Control, Mail
+from sfu.control import Billing, Control, Mail
 from sfu.logs import Format
 from sfu.worker_config import Audio, WorkerConfig
 
@@ -248,10 +248,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     control: Control = Control()
     mail: Mail = Mail()
+    billing: Billing = Billing()
 
 
 SECRETS = frozenset(
-    {"tokens.shared_key", "api.token", "turn.secret", "uplink.token", "control.database", "mail.password"}
+    {
+        *("tokens.shared_key", "api.token", "turn.secret", "uplink.token", "control.database", "mail.password"),
+        *("billing.stripe_secret_key", "billing.stripe_webhook_secret"),
+    }
 )
 
 

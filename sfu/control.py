@@ -1,4 +1,4 @@
-"""What the server and the control plane's process share beside grants: two sections of settings, and what it is told.
+"""What the server and the control plane's process share beside grants: three sections of settings, and what it is told.
 
 It is told by one line of JSON on its standard input, for there are secrets in it, which an argument or a variable of
 the environment would show to others on the machine.
@@ -55,6 +55,29 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender: Annotated[str, Meta(description="Address that mails come from.")] = "stentor@localhost"
 
 
+class Billing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who sells, and through whom money comes in. Without a gateway nobody is charged, and nobody's trial ends."""
+
+    gateway: Annotated[
+        Literal["none", "test", "stripe"],
+        Meta(description="test: a gateway without money, only with dev, where it is what none means too."),
+    ] = "none"
+    seller_name: Annotated[str, Meta(description="Who sells; stands on every invoice.")] = "Stentor"
+    seller_address: Annotated[str, Meta(description="The seller's address, lines apart by \\n.")] = ""
+    seller_country: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="The seller's country, in two letters.")] = (
+        "IE"
+    )
+    seller_tax_number: Annotated[str, Meta(description="The seller's tax number.")] = ""
+    invoice_series: Annotated[
+        str, Meta(pattern="^[A-Z0-9]{1,8}$", description="How numbers of invoices begin. One series for each seller.")
+    ] = "ST"
+    stripe_secret_key: Annotated[str, Meta(description="Stripe's sk_ key. Better given by environment.")] = ""
+    stripe_public_key: Annotated[str, Meta(description="Stripe's pk_ key, for the page where a card is given.")] = ""
+    stripe_webhook_secret: Annotated[
+        str, Meta(description="What Stripe's events are signed with; two apart by a comma while one is turned.")
+    ] = ""
+
+
 class Appoint(msgspec.Struct, frozen=True):
     """Make the person with this address staff (`stentor appoint`)."""
 
@@ -91,6 +114,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     control: Control
     mail: Mail
+    billing: Billing
     dev: bool
     folder: str
     listen_fd: int  # the inherited socket, bound; it stays when the process is started anew

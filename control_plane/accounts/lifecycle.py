@@ -120,6 +120,7 @@ def _mail_verification(connection: sa.Connection, now: datetime.datetime, setup:
 def _welcome(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:
     mailed.notify(connection, now, setup, owner(connection, row.id), "welcome", {"link": setup.base_url}, row.id)
     jobs.cancel(connection, f"purge:{row.id}:pending")
+    setup.opened(connection, now, row.id)
 
 
 def _end_rooms(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,15 +38,21 @@ def unbilled(connection: sa.Connection, account: str) -> Subscription:
     return "trial"
 
 
+def nothing(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
+    """Nobody waits for accounts to open."""
+
+
 @dataclass(frozen=True)
 class Setup:
-    """`fingerprint_key` must stay the same for ever: the one free account and bans are found by it."""
+    """`fingerprint_key` must stay the same for ever: the one free account and bans are found by it. `opened` runs in
+    the transaction in which an account opens."""
 
     fingerprint_key: bytes
     base_url: str = "http://localhost:8080"
     draw: Draw = random_token
     plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
     subscription: Callable[[sa.Connection, str], Subscription] = unbilled
+    opened: Callable[[sa.Connection, datetime.datetime, str], None] = nothing
 
     def link(self, path: str, token: str) -> str:
         """A page of ours with a token. It stands after #, so that it reaches no log and no Referer."""

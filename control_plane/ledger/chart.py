@@ -53,7 +53,8 @@ KINDS = _kinds(
     Kind("revenue:addon", CREDIT),
     Kind("forfeits", CREDIT),
     Kind("breakage", CREDIT),
-    # What it cost.
+    # What it cost. Promotions: what was sold and a gift of ours has paid.
+    Kind("promotions", DEBIT),
     Kind("commission_cost", DEBIT),
     Kind("gateway_fees", DEBIT),
     Kind("dispute_losses", DEBIT),

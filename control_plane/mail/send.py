@@ -33,15 +33,18 @@ def put(connection: sa.Connection, now: datetime.datetime, mail: Mail, key: str,
 
 
 def deliverer(
-    sender: Sender, post: Callable[[EmailMessage, outbox.Letter], None], refused: outbox.WhenRefused = outbox.nothing
+    sender: Sender,
+    post: Callable[[EmailMessage, outbox.Letter], None],
+    refused: outbox.WhenRefused = outbox.nothing,
+    arrived: outbox.WhenArrived = outbox.unread,
 ) -> outbox.Deliverer:
-    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused` as in
+    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused` and `arrived` as in
     outbox.Deliverer."""
 
     def carry(letter: outbox.Letter) -> None:
         post(compose(mail_of(letter.payload), sender, key=letter.key, at=letter.put_at), letter)
 
-    return outbox.Deliverer(carry, refused, LEASE_S)
+    return outbox.Deliverer(carry, refused, LEASE_S, arrived)
 
 
 def mail_of(payload: Any) -> Mail:

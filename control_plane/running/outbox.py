@@ -20,11 +20,13 @@ from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import outbox
 
-Kind = Literal["mail", "media"]
+Kind = Literal["mail", "media", "gateway"]
 # For ever, at last four times a day: a row is sent, refused for good, or waits.
 RETRIES: Mapping[str, Delays] = {
     "mail": Delays((10, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR)),
     "media": Delays((1, 2, 5, 10, 30, MINUTE, 5 * MINUTE)),
+    # What was charged and not answered is asked for soon: a customer may sit before the page.
+    "gateway": Delays((2, 10, 30, 2 * MINUTE, 10 * MINUTE, HOUR, 3 * HOUR)),
 }
 # Then the staff is told, once a kind: it is rather the server than the row.
 TASK_AFTER = 6
@@ -53,21 +55,28 @@ class Refused(Exception):
 
 
 WhenRefused = Callable[[sa.Connection, datetime.datetime, Letter], None]
+WhenArrived = Callable[[sa.Connection, datetime.datetime, Letter, Any], None]
 
 
 def nothing(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
     """Nobody else wants to know."""
 
 
+def unread(connection: sa.Connection, now: datetime.datetime, letter: Letter, answer: Any) -> None:
+    """That it arrived is all that counts."""
+
+
 @dataclass(frozen=True)
 class Deliverer:
     """Carries rows of one kind. `carry` returns when the other side has it, raises Refused, or anything else to have it
     tried again; it must end within `lease_s`. `refused` runs in the transaction that writes a refusal down (a bounced
-    address raises its flag there)."""
+    address raises its flag there), `arrived` in the one that writes down that it was sent; it is given what `carry`
+    returned (a gateway's answer)."""
 
-    carry: Callable[[Letter], None]
+    carry: Callable[[Letter], Any]
     refused: WhenRefused = nothing
     lease_s: int = 60
+    arrived: WhenArrived = unread
 
 
 def put(

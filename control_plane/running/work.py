@@ -87,7 +87,13 @@ class Work:
         if letter is None:
             return False
         try:
-            deliverer.carry(letter)
+            answer = deliverer.carry(letter)
+
+            def arrive(connection: sa.Connection) -> None:
+                deliverer.arrived(connection, now, letter, answer)
+                outbox.sent(connection, now, letter)
+
+            self.store.write(arrive)
         except outbox.Refused as refusal:
             code = refusal.code
             log.warning("outbox refused", extra=logs.fields(**_which(letter), code=code))
@@ -104,7 +110,6 @@ class Work:
             self.store.write(lambda connection: outbox.failed(connection, now, letter, because))
             self.tried("outbox", kind, "failed")
         else:
-            self.store.write(lambda connection: outbox.sent(connection, now, letter))
             self.tried("outbox", kind, "sent")
         return True
 

@@ -17,7 +17,7 @@ from control_plane.api.settings import Settings
 from control_plane.clock import TestClock
 from control_plane.storage.store import Store
 from sfu.contract import generate_pem
-from sfu.control import Control, Mail, Told
+from sfu.control import Billing, Control, Mail, Told
 from tests.control_plane.people import CHEAP, START, World
 
 BASE_URL = "https://stentor.test"
@@ -29,6 +29,7 @@ def told(store: Store, folder: str, *, dev: bool = False) -> Told:
     return Told(
         control=Control(database=store.engine.url.render_as_string(hide_password=False)),
         mail=Mail(),
+        billing=Billing(),
         dev=dev,
         folder=folder,
         listen_fd=0,

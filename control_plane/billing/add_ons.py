@@ -1,0 +1,149 @@
+"""What an account has beside its plan: rows that are ordered, active while paid for, and over (BIL-10 to BIL-13)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from control_plane.billing.catalogue import Adds, Price
+from control_plane.billing.invoices import Invoice
+from control_plane.billing.prices import catalogue
+from control_plane.billing.setup import Setup
+from control_plane.billing.subscription import Cycle
+from control_plane.billing.tables import add_ons
+from control_plane.errors import NotFound
+from control_plane.periods import Period
+from control_plane.running import events
+
+
+@dataclass(frozen=True)
+class Bought:
+    """A row. `paid_until`: the first day that is not paid for; None for what has no days."""
+
+    id: str
+    account: str
+    add_on: str
+    quantity: int
+    price: str
+    recurring: bool
+    state: str
+    paid_until: datetime.date | None
+    cancelled_at: datetime.datetime | None
+
+
+def order(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    *,
+    id_: str,
+    account: str,
+    price: Price,
+    quantity: int,
+    recurring: bool,
+) -> None:
+    """Put it down; it counts once it is paid."""
+    values = {"id": id_, "account": account, "add_on": price.item, "quantity": quantity, "price": price.id}
+    values |= {"recurring": recurring, "state": "ordered", "bought_at": now}
+    connection.execute(add_ons.insert().values(values))
+
+
+def paid(connection: sa.Connection, now: datetime.datetime, id_: str, until: datetime.date | None) -> None:
+    """From now on it counts."""
+    one = by_id(connection, id_)
+    changed = add_ons.update().where(add_ons.c.id == id_, add_ons.c.state == "ordered")
+    if connection.execute(changed.values(state="active", paid_until=until)).rowcount:
+        told = {"add_on": one.add_on, "quantity": one.quantity}
+        events.emit(connection, now, account=one.account, kind="add_on.active", payload=told)
+
+
+def not_paid(connection: sa.Connection, id_: str) -> None:
+    """Nothing came of the order."""
+    connection.execute(add_ons.update().where(add_ons.c.id == id_, add_ons.c.state == "ordered").values(state="over"))
+
+
+def cancel(connection: sa.Connection, now: datetime.datetime, account: str, id_: str) -> Bought:
+    """It works to the end of the days that are paid, and is not charged again (BIL-11). Again: nothing happens. Raises
+    NotFound."""
+    one = by_id(connection, id_, account)
+    if one.state != "active":
+        raise NotFound("add_on_unknown", "this add-on is over")
+    if one.cancelled_at is None:
+        connection.execute(add_ons.update().where(add_ons.c.id == id_).values(cancelled_at=now))
+        events.emit(connection, now, account=account, kind="add_on.cancelled", payload={"add_on": one.add_on})
+    return by_id(connection, id_)
+
+
+def going_on(connection: sa.Connection, account: str) -> list[Bought]:
+    """Those that are charged with the next period."""
+    mine = (add_ons.c.account == account) & (add_ons.c.state == "active") & add_ons.c.recurring
+    wanted = add_ons.select().where(mine, add_ons.c.cancelled_at.is_(None)).order_by(add_ons.c.bought_at, add_ons.c.id)
+    return [_bought(row) for row in connection.execute(wanted)]
+
+
+def active(connection: sa.Connection, account: str) -> list[Bought]:
+    """All that were paid and are not over; in a freeze their days may be past."""
+    wanted = add_ons.select().where(add_ons.c.account == account, add_ons.c.state == "active")
+    return [_bought(row) for row in connection.execute(wanted.order_by(add_ons.c.bought_at, add_ons.c.id))]
+
+
+def amounts(connection: sa.Connection, setup: Setup, account: str, today: datetime.date) -> dict[Adds, int]:
+    """How much more than its plan the account has on this day."""
+    known, found = catalogue(connection, setup).add_ons, dict[Adds, int]()
+    for one in active(connection, account):
+        kind = known.get(one.add_on)
+        if kind is not None and (one.paid_until is None or today < one.paid_until):
+            found[kind.adds] = found.get(kind.adds, 0) + kind.amount * one.quantity
+    return found
+
+
+def carry_on(connection: sa.Connection, account: str, period: Period, invoice: Invoice) -> None:
+    """A period was paid: those on its invoice have its days, and what was bought for a time that is over is over."""
+    items = list(invoice.purpose.get("add_ons", ()))
+    lines = [line for line in invoice.draft.lines if line.kind == "add_on"]
+    for id_, line in zip(items, lines, strict=True):
+        values = {"paid_until": period.end, "price": line.price}
+        connection.execute(add_ons.update().where(add_ons.c.id == id_).values(values))
+    past = (add_ons.c.account == account) & (add_ons.c.state == "active") & (add_ons.c.paid_until <= period.first)
+    connection.execute(add_ons.update().where(past).values(state="over"))
+
+
+def end_all(connection: sa.Connection, account: str) -> None:
+    """They end with the plan (BIL-11)."""
+    connection.execute(add_ons.update().where(add_ons.c.account == account).values(state="over"))
+
+
+def price_at(
+    connection: sa.Connection, setup: Setup, one: Bought, cycle: Cycle, currency: str, due: datetime.datetime
+) -> Price:
+    """What it costs in a period of this cycle that is due at this instant. Where the plan's cycle has changed, it is
+    bought anew in the new one."""
+    known = catalogue(connection, setup)
+    last = known.price(one.price)
+    if last.key == (one.add_on, cycle, currency):
+        return known.at_renewal(last, due)
+    return known.for_newcomer(one.add_on, cycle, currency, due)
+
+
+def by_id(connection: sa.Connection, id_: str, account: str | None = None) -> Bought:
+    """Raises NotFound, also for one of another account."""
+    row = connection.execute(add_ons.select().where(add_ons.c.id == id_)).one_or_none()
+    if row is None or (account is not None and row.account != account):
+        raise NotFound("add_on_unknown", "there is no such add-on")
+    return _bought(row)
+
+
+def _bought(row: sa.Row[Any]) -> Bought:
+    return Bought(
+        row.id,
+        row.account,
+        row.add_on,
+        row.quantity,
+        row.price,
+        row.recurring,
+        row.state,
+        row.paid_until,
+        row.cancelled_at,
+    )

@@ -1,0 +1,143 @@
+"""A customer's issuer takes a payment back (BIL-42): while that is open for the days he is in, he is suspended.
+
+inquiry  nothing has moved; the staff answers
+open     the money is gone for now: dispute_pending holds it
+won      it came back
+lost     it stays away: what it had paid for is taken out of what is prepaid and of revenue, and he is in default
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from control_plane.accounts import account as accounts
+from control_plane.accounts import lifecycle
+from control_plane.billing import invoices, payments, postings, revenue, subscriptions
+from control_plane.billing.payments import Payment
+from control_plane.billing.setup import Setup
+from control_plane.billing.tables import disputes
+from control_plane.errors import NotFound
+from control_plane.gateway.port import Dispute
+from control_plane.ledger import journal
+from control_plane.ledger.chart import Line, credit, debit
+from control_plane.money import Money
+from control_plane.periods import day_of
+from control_plane.running import audit, events, tasks
+
+ACTOR = "system:billing"
+# Where a dispute can come to; what is told in another order is old news.
+_RANKS = {"inquiry": 0, "open": 1, "won": 2, "lost": 2}
+
+
+def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, dispute: Dispute) -> None:
+    """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours."""
+    payment = payments.by_reference(connection, dispute.charge)
+    if payment is None:
+        raise NotFound("payment_unknown", "this dispute is about no payment of ours")
+    before = connection.execute(disputes.select().where(disputes.c.reference == dispute.reference)).one_or_none()
+    if before is not None and _RANKS[dispute.state] <= _RANKS[before.state]:
+        return
+    _save(connection, now, payment, dispute, before)
+    moved = before is not None and before.state == "open"
+    if dispute.state in ("open", "lost") and not moved:
+        _post(connection, now, dispute, "opened", _move(dispute.amount, out=True))
+    if dispute.state == "won" and moved:
+        _post(connection, now, dispute, "won", _move(dispute.amount, out=False))
+    if dispute.state == "lost":
+        _post(connection, now, dispute, "lost", _lost(connection, now, payment, dispute.amount))
+    _access(connection, now, setup, payment, dispute)
+    tasks.raise_task(
+        connection,
+        now,
+        kind=f"dispute_{dispute.state}",
+        ref=dispute.reference,
+        account=payment.account,
+        payload={"payment": payment.key},
+    )
+    payload = {"payment": payment.key, "state": dispute.state}
+    events.emit(connection, now, account=payment.account, kind="payment.disputed", payload=payload)
+
+
+def of_account(connection: sa.Connection, account: str) -> list[sa.Row[Any]]:
+    """All of an account, the newest first."""
+    wanted = disputes.select().where(disputes.c.account == account).order_by(disputes.c.opened_at.desc())
+    return list(connection.execute(wanted))
+
+
+def _save(
+    connection: sa.Connection, now: datetime.datetime, payment: Payment, dispute: Dispute, before: sa.Row[Any] | None
+) -> None:
+    over = now if dispute.state in ("won", "lost") else None
+    if before is None:
+        values: dict[str, Any] = {"reference": dispute.reference, "payment": payment.key, "account": payment.account}
+        values |= {"currency": dispute.amount.currency, "amount": dispute.amount.minor, "opened_at": now}
+        connection.execute(disputes.insert().values(values | {"state": dispute.state, "ended_at": over}))
+    else:
+        changed = disputes.update().where(disputes.c.reference == dispute.reference)
+        connection.execute(changed.values(state=dispute.state, amount=dispute.amount.minor, ended_at=over))
+    ids = {"dispute": dispute.reference, "payment": payment.key, "state": dispute.state}
+    audit.record(connection, now, actor=ACTOR, account=payment.account, code="payment_disputed", ids=ids)
+
+
+def _access(
+    connection: sa.Connection, now: datetime.datetime, setup: Setup, payment: Payment, dispute: Dispute
+) -> None:
+    """Out while it is open for the days that he is in; in again when it is won."""
+    status = lifecycle.state(connection, payment.account)
+    if dispute.state == "open" and status.status == "open" and _of_these_days(connection, now, payment):
+        event: accounts.Event = accounts.Suspend("unpaid")
+    elif dispute.state == "won" and status.status == "suspended" and status.reason == "unpaid":
+        event = accounts.Lift()
+    else:
+        return
+    lifecycle.step(connection, now, setup.accounts, payment.account, event, actor=ACTOR)
+
+
+def _of_these_days(connection: sa.Connection, now: datetime.datetime, payment: Payment) -> bool:
+    paid = invoices.by_id(connection, payment.invoice)
+    return subscriptions.state(connection, payment.account) == "active" and any(
+        line.span is not None and day_of(now) in line.span for line in paid.draft.lines
+    )
+
+
+def _move(amount: Money, *, out: bool) -> tuple[Line, ...]:
+    moved = amount if out else -amount
+    return debit("dispute_pending", moved), credit("gateway_clearing", moved)
+
+
+def _lost(connection: sa.Connection, now: datetime.datetime, payment: Payment, amount: Money) -> tuple[Line, ...]:
+    """Its part of every line and of every tax; what rounding leaves is a loss."""
+    paid = invoices.by_id(connection, payment.invoice)
+    gross, rest = paid.draft.gross.minor, amount
+    found: list[Line | None] = [credit("dispute_pending", amount)]
+    for number, line in enumerate(paid.draft.lines):
+        net = line.net.share(amount.minor, gross)
+        if not net.minor:
+            continue
+        prepaid, taken = revenue.take_back(connection, now, paid.account, paid.id, number, net)
+        found.append(postings.debit_or_none("deferred:subscription", prepaid, paid.account))
+        found += [postings.debit_or_none(kind, part) for kind, part in taken]
+        rest -= net
+    for tax in paid.draft.taxes:
+        part = tax.amount.share(amount.minor, gross)
+        found.append(postings.debit_or_none("vat", part, tax.treatment.country))
+        rest -= part
+    found.append(postings.debit_or_none("dispute_losses", rest))
+    return tuple(line for line in found if line is not None)
+
+
+def _post(
+    connection: sa.Connection, now: datetime.datetime, dispute: Dispute, what: str, lines: tuple[Line, ...]
+) -> None:
+    journal.post(
+        connection,
+        now,
+        idem_key=f"dispute_{what}:{dispute.reference}",
+        effective_at=now,
+        reason=f"dispute_{what}",
+        ref=dispute.reference,
+        lines=lines,
+    )

@@ -1,0 +1,89 @@
+"""What billing does on its days, by kind of job (model section 5). Each is told its business time."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from control_plane.accounts import lifecycle
+from control_plane.billing import cards, payments, revenue, subscriptions
+from control_plane.billing import subscription as machine
+from control_plane.billing.setup import Setup
+from control_plane.billing.subscription import Charging, Event, Subscription
+from control_plane.billing.subscriptions import Held
+from control_plane.periods import day_of
+from control_plane.running.jobs import Handler, Job
+
+ACTOR = "system:billing"
+_Chooses = Callable[[sa.Connection, datetime.datetime, Setup, str], Event]
+
+
+def handlers(setup: Setup) -> Mapping[str, Handler]:
+    """By kind; for control_plane.handlers."""
+    return {
+        "billing.boundary": _stepping(setup, _boundary),
+        "billing.trial_over": _stepping(setup, lambda connection, now, setup, account: machine.TrialOver()),
+        "billing.unfreeze": _stepping(setup, lambda connection, now, setup, account: machine.Unfreeze(by_hand=False)),
+        "billing.window_over": _stepping(setup, lambda connection, now, setup, account: machine.WindowOver()),
+        "billing.retry": _stepping(setup, lambda connection, now, setup, account: machine.Collect()),
+        "billing.remind": _reminding(setup),
+        "billing.action_over": _action_over,
+        "billing.earn": revenue.job,
+    }
+
+
+def _stepping(setup: Setup, event: _Chooses) -> Handler:
+    def handle(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
+        assert job.account is not None
+        chosen = event(connection, due_at, setup, job.account)
+        subscriptions.step(connection, due_at, setup, job.account, chosen, actor=ACTOR)
+
+    return handle
+
+
+def _boundary(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Event:
+    card = cards.on_file(connection, account)
+    suspended = lifecycle.state(connection, account).status == "suspended"
+    held = subscriptions.of(connection, account)
+    covered = _covered(connection, now, setup, account, held)
+    return machine.Boundary(card.expires if card else None, covered=covered, suspended=suspended)
+
+
+def _covered(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, held: Held) -> bool:
+    """Whether credit pays the whole of the next period (BIL-07)."""
+    terms = held.one.next_terms or held.one.terms
+    if held.one.state != "active" or held.one.period is None or terms is None:
+        return False
+    charging = Charging(terms.period(day_of(now)), terms, "renewal")
+    return not subscriptions.next_invoice(connection, now, setup, account, held, charging).payable.minor
+
+
+def _reminding(setup: Setup) -> Handler:
+    def remind(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
+        """The coming end and the sum to renew (BIL-17): the very sum that the boundary will charge."""
+        assert job.account is not None
+        held = subscriptions.of(connection, job.account)
+        one = held.one
+        if not _renews(one) or one.period is None or job.key.split(":")[2] != one.period.end.isoformat():
+            return
+        terms = one.next_terms or one.terms
+        assert terms is not None
+        due = datetime.datetime.combine(one.period.end, datetime.time(tzinfo=datetime.UTC))
+        charging = Charging(terms.period(one.period.end), terms, "renewal")
+        made = subscriptions.next_invoice(connection, due, setup, job.account, held, charging)
+        values = {"on": one.period.end.isoformat(), "sum": str(made.payable), "autopay": "yes" if one.autopay else ""}
+        setup.tell(connection, due_at, account=job.account, template="billing_reminder", key=job.key, values=values)
+
+    return remind
+
+
+def _renews(one: Subscription) -> bool:
+    return one.state == "active" and one.cancel_requested_at is None and one.freeze_days is None
+
+
+def _action_over(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
+    payment = payments.by_key(connection, str(job.payload["payment"]))
+    if payment.state == "needs_action":
+        payments.call_off(connection, due_at, payment)

@@ -1,0 +1,266 @@
+"""The subscription of an account: its machine's state as a row, one step a call, and what follows from each.
+
+The machine (control_plane.billing.subscription) decides, this carries it out in the same transaction: invoices to
+collect, periods, jobs of later days, mails. Who may bring an event about is decided by the caller's door.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+
+from control_plane.accounts import account as accounts
+from control_plane.accounts import lifecycle, people
+from control_plane.accounts.tables import accounts as account_rows
+from control_plane.billing import add_ons, cards, invoices, payments, periods, prices, refunds, revenue
+from control_plane.billing import subscription as machine
+from control_plane.billing.charges import Draft, Line, draft, full_period
+from control_plane.billing.credit import open_ as open_credit
+from control_plane.billing.setup import Setup
+from control_plane.billing.subscription import Charging, Event, Subscription
+from control_plane.billing.tables import subscriptions
+from control_plane.billing.tax import Treatment
+from control_plane.errors import NotFound
+from control_plane.periods import day_of
+from control_plane.running import audit, events, inserts, jobs, outbox
+
+_MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
+# C7: what falls on one instant. Payments and cancellations are not jobs; they are there before.
+PRIORITIES = {"unfreeze": 20, "boundary": 30, "trial_over": 40, "retry": 50, "window_over": 90}
+# Reading of BIL-18: the card is tried again on these days of an expired subscription.
+RETRY_DAYS = (1, 3, 5, 7)
+# Reading of BIL-17.
+REMIND_DAYS = (7, 1)
+# Whose limits are those of a plan. In a trial, and after the end, those of the free version are.
+_ON_PLAN = ("active", "frozen", "expired")
+
+
+@dataclass(frozen=True)
+class Held:
+    """An account's row. `price`: by which its plan was paid last; "" before."""
+
+    one: Subscription
+    version: int = 0
+    currency: str = ""
+    price: str = ""
+
+
+def of(connection: sa.Connection, account: str) -> Held:
+    """An account that has no row yet never had a subscription."""
+    row = connection.execute(_ROW, {"account": account}).one_or_none()
+    if row is None:
+        return Held(Subscription())
+    return Held(msgspec.json.decode(row.machine, type=Subscription), row.version, row.currency, row.price)
+
+
+def state(connection: sa.Connection, account: str) -> machine.State:
+    """For control_plane.accounts.setup.Setup.subscription."""
+    found = connection.execute(_STATE, {"account": account}).scalar_one_or_none()
+    return cast(machine.State, found or "none")
+
+
+def plan(connection: sa.Connection, account: str) -> str:
+    """Whose limits are in force; "" the free version's."""
+    return str(connection.execute(_PLAN, {"account": account}).scalar_one_or_none() or "")
+
+
+def step(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    setup: Setup,
+    account: str,
+    event: Event,
+    *,
+    actor: str,
+    present: bool = False,
+    currency: str = "",
+    paid: invoices.Invoice | None = None,
+) -> Subscription:
+    """Apply one event. `present`: the customer sits before the page; `currency`: of an order; `paid`: the invoice whose
+    payment this is. Raises Conflict or Invalid where the machine refuses, and then nothing has changed."""
+    before = of(connection, account)
+    after, effects = machine.apply(before.one, event, day_of(now))
+    if after == before.one and not effects:
+        return after
+    held = Held(after, before.version + 1, currency or before.currency, _price_of(paid) or before.price)
+    _save(connection, account, held)
+    if after.state != before.one.state or _plan_of(after) != _plan_of(before.one):
+        _changed(connection, now, account, held, actor)
+    if after.state == "expired" and before.one.state != "expired" and after.expired_on is not None:
+        for days in RETRY_DAYS:
+            _put(connection, account, "retry", after.expired_on + datetime.timedelta(days=days), first=after.expired_on)
+    act = _Act(connection, now, setup, account, held, actor, present, paid)
+    for effect in effects:
+        _EFFECTS[type(effect)](act, effect)
+    return after
+
+
+def next_invoice(
+    connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, held: Held, charging: Charging
+) -> Draft:
+    """What a period costs: the plan, and every add-on that goes on (BIL-13), with taxes and credit."""
+    payer = cards.payer(connection, account)
+    tax = tax_on(connection, now, setup, account)
+    discount = payer.discount if payer else None
+    price = prices.of_terms(connection, setup, charging.terms, held.currency, held.price or None, now)
+    lines = [full_period("plan", price, charging.period, tax, discount=discount)]
+    for one in add_ons.going_on(connection, account):
+        price = add_ons.price_at(connection, setup, one, charging.terms.cycle, held.currency, now)
+        lines.append(full_period("add_on", price, charging.period, tax, quantity=one.quantity, discount=discount))
+    return draft(lines, open_credit(connection, account))
+
+
+def tax_on(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Treatment:
+    """How what the account buys on this day is taxed (BIL-14)."""
+    row = people.account(connection, account)
+    country = invoices.country_of(connection, account)
+    return setup.taxes.treatment(setup.seller.country, country, row.tax_number, day_of(now))
+
+
+def adopt(connection: sa.Connection, now: datetime.datetime, setup: Setup) -> int:
+    """Accounts that are open and have no subscription yet get their trial: those of before there was billing. Returns
+    how many."""
+    without = sa.select(account_rows.c.id).where(
+        account_rows.c.status.in_(("open", "suspended")),
+        ~sa.exists().where(subscriptions.c.account == account_rows.c.id),
+    )
+    found = list(connection.scalars(without.order_by(account_rows.c.id)))
+    for account in found:
+        step(connection, now, setup, account, machine.StartTrial(setup.trial_days), actor="system:billing")
+    return len(found)
+
+
+@dataclass(frozen=True)
+class _Act:
+    connection: sa.Connection
+    now: datetime.datetime
+    setup: Setup
+    account: str
+    held: Held
+    actor: str
+    present: bool
+    paid: invoices.Invoice | None
+
+
+def _charge(act: _Act, effect: machine.Charge) -> None:
+    charging = effect.charging
+    made = next_invoice(act.connection, act.now, act.setup, act.account, act.held, charging)
+    items = [one.id for one in add_ons.going_on(act.connection, act.account)]
+    purpose: dict[str, Any] = {"kind": "period", "why": charging.why, "add_ons": items}
+    invoice = invoices.make_out(act.connection, act.now, act.setup, act.account, made, purpose)
+    payments.collect(act.connection, act.now, invoice, present=act.present)
+
+
+def _opened(act: _Act, effect: machine.Opened) -> None:
+    assert act.paid is not None
+    periods.add(act.connection, act.account, effect.period, effect.terms, act.held.price, act.paid.id)
+    add_ons.carry_on(act.connection, act.account, effect.period, act.paid)
+    end = effect.period.end
+    _put(act.connection, act.account, "boundary", end)
+    for days in REMIND_DAYS:
+        due_at = _midnight(end) - datetime.timedelta(days=days)
+        key = f"billing.remind:{act.account}:{end}:{days}"
+        jobs.put(act.connection, kind="billing.remind", key=key, due_at=due_at, account=act.account)
+
+
+def _due(act: _Act, effect: machine.Due) -> None:
+    _put(act.connection, act.account, effect.event, effect.on)
+
+
+def _refund(act: _Act, effect: machine.Refund) -> None:
+    refunds.pro_rata(act.connection, act.now, act.setup, act.account, effect.period, act.actor)
+
+
+def _close(act: _Act, effect: machine.Close) -> None:
+    """The end of the agreement is the closure of the account, in one transaction (BIL-35)."""
+    revenue.stop(act.connection, act.now, act.account)
+    periods.cut(act.connection, act.account, day_of(act.now) + datetime.timedelta(days=1))
+    add_ons.end_all(act.connection, act.account)
+    try:
+        status = lifecycle.state(act.connection, act.account).status
+    except NotFound:
+        return
+    for event in _closing(effect, status):
+        lifecycle.step(act.connection, act.now, act.setup.accounts, act.account, event, actor=act.actor)
+
+
+def _closing(effect: machine.Close, status: accounts.Status) -> list[accounts.Event]:
+    found: list[accounts.Event] = []
+    if status in ("open", "suspended"):
+        found.append(accounts.Close(effect.cause, expired=effect.expired))
+    if effect.purge and (found or status == "closed"):
+        found.append(accounts.Purge())
+    return found
+
+
+def _tell(act: _Act, effect: machine.Tell) -> None:
+    one = act.held.one
+    values = {
+        "period_end": one.period.end.isoformat() if one.period else "",
+        "window_end": one.window_ends_on.isoformat() if one.window_ends_on else "",
+        "freeze_end": one.frozen.end.isoformat() if one.frozen else "",
+    }
+    key = f"billing_{effect.what}:{act.account}:{act.held.version}"
+    act.setup.tell(
+        act.connection, act.now, account=act.account, template=f"billing_{effect.what}", key=key, values=values
+    )
+
+
+_EFFECTS: dict[type, Callable[[_Act, Any], None]] = {
+    machine.Charge: _charge,
+    machine.Opened: _opened,
+    machine.Due: _due,
+    machine.Close: _close,
+    machine.Refund: _refund,
+    machine.Tell: _tell,
+}
+
+
+def _changed(connection: sa.Connection, now: datetime.datetime, account: str, held: Held, actor: str) -> None:
+    """What may be done in the account has changed: it is written down, told to programs, and to running rooms."""
+    name = held.one.state
+    audit.record(connection, now, actor=actor, account=account, code=f"subscription_{name}", ids={"state": name})
+    events.emit(connection, now, account=account, kind=f"subscription.{name}", payload={"plan": _plan_of(held.one)})
+    # The same order that a suspension gives: look at every event of the account anew.
+    order = {"command": "end_rooms", "account": account, "reason": name}
+    key = f"subscription:{account}:{held.version}"
+    outbox.put(connection, now, kind="media", key=key, account=account, payload=order)
+
+
+def _put(
+    connection: sa.Connection, account: str, what: str, on: datetime.date, first: datetime.date | None = None
+) -> None:
+    key = f"billing.{what}:{account}:{on}" + (f":{first}" if first else "")
+    due_at, priority = _midnight(on), PRIORITIES[what]
+    jobs.put(connection, kind=f"billing.{what}", key=key, due_at=due_at, account=account, priority=priority)
+
+
+def _save(connection: sa.Connection, account: str, held: Held) -> None:
+    values = {"version": held.version, "state": held.one.state, "plan": _plan_of(held.one)}
+    values |= {"currency": held.currency, "price": held.price, "machine": msgspec.json.encode(held.one).decode()}
+    if not inserts.once(connection, subscriptions, {"account": account, **values}, index_elements=["account"]):
+        connection.execute(subscriptions.update().where(subscriptions.c.account == account).values(values))
+
+
+def _plan_of(one: Subscription) -> str:
+    return one.terms.plan if one.terms is not None and one.state in _ON_PLAN else ""
+
+
+def _price_of(paid: invoices.Invoice | None) -> str:
+    """The row of the price list that its plan was paid by."""
+    lines: tuple[Line, ...] = paid.draft.lines if paid is not None else ()
+    return next((line.price for line in lines if line.kind in ("plan", "upgrade")), "")
+
+
+def _midnight(day: datetime.date) -> datetime.datetime:
+    return datetime.datetime.combine(day, _MIDNIGHT)
+
+
+_ROW = subscriptions.select().where(subscriptions.c.account == sa.bindparam("account"))
+_STATE = sa.select(subscriptions.c.state).where(subscriptions.c.account == sa.bindparam("account"))
+_PLAN = sa.select(subscriptions.c.plan).where(subscriptions.c.account == sa.bindparam("account"))
