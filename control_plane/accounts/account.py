@@ -94,6 +94,7 @@ class Close:
     cause: Cause
     abuse: bool = False
     expired: bool = False  # the subscription had expired: the long window
+    since: datetime.datetime | None = None  # from the missed renewal on, however late it is closed (BIL-36)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _close(account: Account, event: Close, now: datetime.datetime) -> tuple[Acco
     effects: tuple[Effect, ...] = ("end_rooms", "hide_profile", "end_sessions", "revoke_keys", "start_window")
     if event.cause in _BY_CUSTOMER:
         effects = (*effects, "end_agreement")
-    closed = replace(account, status="closed", reason=event.cause, window_ends_at=now + window)
+    closed = replace(account, status="closed", reason=event.cause, window_ends_at=(event.since or now) + window)
     return closed, (*effects, "review_commission") if event.abuse else effects
 
 

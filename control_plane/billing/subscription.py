@@ -251,12 +251,11 @@ class Due:
 
 @dataclass(frozen=True)
 class Close:
-    """The agreement ended: the account closes (BIL-35). `expired`: it keeps the long window (BIL-36). `purge`: at once,
-    because its window is over (BIL-19)."""
+    """The agreement ended: the account closes (BIL-35). `expired`: it keeps the long window, which began with the first
+    day that nobody paid for (BIL-36); of one that has lapsed that is over (BIL-19)."""
 
     cause: Literal["cancelled", "terminated", "lapsed"]
     expired: bool
-    purge: bool = False
 
 
 @dataclass(frozen=True)
@@ -443,7 +442,7 @@ def _window_over(one: Subscription, event: WindowOver, today: datetime.date) -> 
         return one, ()
     if one.charging is not None:
         return one, ()  # a payment in flight at the limit: its end decides
-    return _end(one), (Close("lapsed", expired=True, purge=True), Tell("ended"))
+    return _end(one), (Close("lapsed", expired=True), Tell("ended"))
 
 
 def _collect(one: Subscription, event: Collect, today: datetime.date) -> Step:

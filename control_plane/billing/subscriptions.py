@@ -185,17 +185,12 @@ def _close(act: _Act, effect: machine.Close) -> None:
         status = lifecycle.state(act.connection, act.account).status
     except NotFound:
         return
-    for event in _closing(effect, status):
-        lifecycle.step(act.connection, act.now, act.setup.accounts, act.account, event, actor=act.actor)
-
-
-def _closing(effect: machine.Close, status: accounts.Status) -> list[accounts.Event]:
-    found: list[accounts.Event] = []
-    if status in ("open", "suspended"):
-        found.append(accounts.Close(effect.cause, expired=effect.expired))
-    if effect.purge and (found or status == "closed"):
-        found.append(accounts.Purge())
-    return found
+    if status not in ("open", "suspended"):
+        return
+    missed = act.held.one.expired_on if effect.expired else None
+    since = None if missed is None else _midnight(missed)
+    event = accounts.Close(effect.cause, expired=effect.expired, since=since)
+    lifecycle.step(act.connection, act.now, act.setup.accounts, act.account, event, actor=act.actor)
 
 
 def _tell(act: _Act, effect: machine.Tell) -> None:

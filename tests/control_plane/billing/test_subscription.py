@@ -132,7 +132,7 @@ def test_a_declined_renewal_expires_from_the_first_unpaid_day_and_is_kept_for_90
         assert life.state == "expired" and life.one.expired_on == first_unpaid
         assert Due("window_over", first_unpaid + EXPIRED_DAYS * DAY) in effects
         assert life.on(first_unpaid + 89 * DAY).does(WindowOver()) == () and life.state == "expired", "day 90"
-        assert life.on(first_unpaid + 90 * DAY).does(WindowOver())[0] == Close("lapsed", expired=True, purge=True)
+        assert life.on(first_unpaid + 90 * DAY).does(WindowOver())[0] == Close("lapsed", expired=True)
         assert life.state == "ended"
 
 
@@ -162,7 +162,7 @@ def test_payment_on_the_last_day_and_in_flight_at_the_limit() -> None:
         saved = Life(life.one, life.today)
         saved.does(Settled())
         assert saved.one.period == Period.month(START + 120 * DAY)
-        assert life.does(Failed())[0] == Close("lapsed", expired=True, purge=True)
+        assert life.does(Failed())[0] == Close("lapsed", expired=True)
 
 
 def test_a_freeze_starts_on_the_first_day_that_is_not_paid_and_charges_nothing() -> None:

@@ -73,7 +73,7 @@ def test_what_nobody_pays_for_ninety_days_ends_and_is_deleted(store: Store) -> N
         at.until(after(30 + 89) + datetime.timedelta(hours=23))
         with entry("BIL-18.2"):
             assert jane.state == "expired" and jane.status == "open"
-            at.until(after(30 + 90))
+            at.until(datetime.datetime.combine(after(30 + 90), datetime.time(0, 0, 1), datetime.UTC))
             assert jane.state == "ended" and jane.status == "deleted"
 
 

@@ -32,7 +32,7 @@ def test_every_sentence_is_translated_with_the_same_gaps(language: str) -> None:
         sentences = {message.id for message in read_po(source) if message.id}
     catalogue = catalogues.of(AREA, language)
     translated = {message.id: message.string for message in catalogue if message.id}
-    assert set(translated) == sentences and len(sentences) > 40
+    assert set(translated) == sentences and len(sentences) > 30
     for sentence, translation in translated.items():
         assert translation, sentence
         assert sorted(GAPS.findall(str(translation))) == sorted(GAPS.findall(str(sentence))), sentence
@@ -58,7 +58,7 @@ def test_figures_and_days_are_written_as_the_language_does(
 ) -> None:
     words, money = Words(language), Money(1_234_560, "EUR")
     assert plain(words.amount(money)) == amount and plain(words.sum(money)) == total
-    assert words.day(DAY) == day and plain(words.percent(Fraction("25.5") / 100)) == percent
+    assert plain(words.day(DAY)) == day and plain(words.percent(Fraction("25.5") / 100)) == percent
 
 
 def test_a_currency_has_as_many_digits_as_it_has() -> None:

@@ -19,7 +19,7 @@ from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts import setup as accounts_setup
 from control_plane.accounts.tables import accounts as account_rows
-from control_plane.billing import cards, collector, invoices, jobs, orders, payments, periods, subscriptions
+from control_plane.billing import cards, collector, invoices, orders, payments, periods, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.document import Party
 from control_plane.billing.freeze import CardMonth
@@ -31,6 +31,7 @@ from control_plane.clock import TestClock
 from control_plane.gateway.fake.faults import Script
 from control_plane.gateway.memory import MemoryGateway
 from control_plane.gateway.port import CardSaved
+from control_plane.handlers import handlers
 from control_plane.ledger import journal
 from control_plane.ledger.chart import Account
 from control_plane.periods import Span
@@ -253,6 +254,9 @@ def till(store: Store, start: datetime.datetime = START, **changes: Any) -> Iter
         told.append(Told(now, account, template, values))
         return True
 
+    def notices_unread(connection: sa.Connection, now: datetime.datetime, **_: Any) -> bool:
+        return False
+
     people = accounts_setup.Setup(FINGERPRINT_KEY, "https://stentor.test", drawn(1), subscription=subscriptions.state)
     setup = Setup(people, SELLER, tell=tell, **changes)
 
@@ -264,7 +268,7 @@ def till(store: Store, start: datetime.datetime = START, **changes: Any) -> Iter
     carried: list[Letter] = []
     work = Work(
         store,
-        {**jobs.handlers(setup), "accounts.purge": lambda connection, due_at, job: None},
+        handlers(setup.accounts, clock, notices_unread, setup),
         {
             "gateway": collector.Collector(store, setup, gateway).deliverer(),
             "mail": Deliverer(carried.append),

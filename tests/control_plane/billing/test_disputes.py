@@ -1,0 +1,115 @@
+"""A customer's issuer takes a payment back (BIL-42), and what goes back by itself never meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.billing import disputes, inbound, payments, refunds
+from control_plane.billing import subscription as machine
+from control_plane.errors import Conflict
+from control_plane.gateway.errors import EventForeign
+from control_plane.gateway.port import ChargeTold, Dispute, DisputeState, DisputeTold, GatewayEvent, Succeeded
+from control_plane.money import Money
+from control_plane.storage.store import Store
+from tests.control_plane.billing.till import MONTHLY, Customer, Till, till
+from tests.control_plane.entries import entry
+
+
+def tells(at: Till, payment_reference: str, amount: Money, state: DisputeState, reference: str = "dp_1") -> None:
+    told = Dispute(reference, payment_reference, amount, state)
+    at.store.write(lambda connection: disputes.told(connection, at.clock.now(), at.setup, told))
+    at.settle()
+
+
+def a_customer(at: Till, name: str = "jane") -> tuple[Customer, str, Money]:
+    jane = at.customer(name)
+    payment = jane.orders(MONTHLY)
+    return jane, payment.reference, payment.amount
+
+
+def test_an_open_dispute_suspends_and_a_won_one_gives_everything_back(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        before = at.balances()
+        tells(at, reference, amount, "open")
+        assert jane.status == "suspended" and at.balances()["dispute_pending"] == 4_900
+        with entry("BIL-42.2"):
+            tells(at, reference, amount, "won")
+            assert jane.status == "open" and at.balances() == before
+        tells(at, reference, amount, "open")  # old news
+        assert at.balances() == before
+
+
+def test_a_lost_one_takes_what_it_had_paid_for(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        at.days(10)
+        tells(at, reference, amount, "open")
+        tells(at, reference, amount, "lost")
+        assert jane.status == "suspended"
+        assert at.balances() == {}  # what ten days had earned is taken out of revenue again
+
+
+def test_a_dispute_of_days_that_are_over_suspends_nobody(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        at.days(40)
+        with entry("BIL-42.1"):
+            tells(at, reference, amount, "open")
+            assert jane.status == "open" and at.balances()["dispute_pending"] == 4_900
+
+
+def test_what_is_disputed_is_not_given_back_and_what_was_given_back_not_beyond_the_payment(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        (invoice,) = jane.paid
+        tells(at, reference, amount, "open")
+        with entry("BIL-42.4"), pytest.raises(Conflict, match="disputed"):
+            store.write(
+                lambda connection: refunds.goodwill(
+                    connection, at.clock.now(), at.setup, invoice.id, {0: Money(100, "EUR")}, "staff:desk"
+                )
+            )
+        jane.does(machine.Terminate(cause=False), "staff:desk")
+        assert len(jane.invoices) == 1  # the dispute decides
+
+
+def test_goodwill_goes_back_to_the_card_and_never_beyond_what_was_paid(store: Store) -> None:
+    with till(store) as at:
+        jane, _, amount = a_customer(at)
+        (invoice,) = jane.paid
+
+        def gives(minor: int) -> None:
+            money = {0: Money(minor, "EUR")}
+            store.write(
+                lambda connection: refunds.goodwill(
+                    connection, at.clock.now(), at.setup, invoice.id, money, "staff:desk"
+                )
+            )
+            at.settle()
+
+        gives(1_000)
+        assert at.balances() == {"gateway_clearing": 3_900, "deferred:subscription": 3_737, "revenue:plan": 163}
+        with pytest.raises(Conflict, match="refund_max"):
+            gives(amount.minor)
+        at.days(31)
+        assert at.balances()["revenue:plan"] == 3_900
+
+
+def test_events_count_once_in_their_order_and_only_for_whom_they_are(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        payment = store.read(lambda connection: payments.by_reference(connection, reference))
+        assert payment is not None
+
+        def comes(id_: str, told: object) -> bool:
+            event = GatewayEvent(id_, at.clock.now(), told)  # type: ignore[arg-type]
+            return store.write(lambda connection: inbound.apply(connection, at.clock.now(), at.setup, event))
+
+        assert comes("evt_1", DisputeTold(Dispute("dp_1", reference, amount, "open")))
+        assert not comes("evt_1", DisputeTold(Dispute("dp_1", reference, amount, "lost")))
+        assert at.balances()["dispute_pending"] == 4_900
+        with pytest.raises(EventForeign):
+            comes("evt_2", ChargeTold(payment.key, "somebody_else", Succeeded(reference, amount)))
+        assert not comes("evt_3", DisputeTold(Dispute("dp_9", "not_ours", amount, "open")))
+        assert jane.status == "suspended"
