@@ -58,7 +58,7 @@ class CannotStart(Exception):
 
 
 class DatabaseAway(Exception):
-    """It does not answer, or is busy with what another process left: in a moment it may be there. The text says which."""
+    """It does not answer, or is busy with what another process left: soon it may be there. The text says which."""
 
 
 @dataclass(frozen=True)
