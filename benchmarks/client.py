@@ -222,6 +222,8 @@ class LightClient:
 
     def _repair(self, now_us: int) -> None:
         for slot in self.slots.values():
+            if not slot.ails:  # nearly always, and fifty times a second for each slot
+                continue
             due = slot.nacks(now_us)
             if due:
                 self._say(packets.nack(self._ssrc, slot.ssrc, due))

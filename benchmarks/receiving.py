@@ -204,11 +204,14 @@ class Slot:
             self.backwards += 1
 
     # -- what to say to the server --
+    @property
+    def ails(self) -> bool:
+        """Whether there may be something to ask for."""
+        return self.needs_key or bool(self._missing)
+
     def nacks(self, now_us: int) -> list[int]:
         """Numbers to be asked for now. Gives up what is too old; a picture then needs a key frame."""
         due: list[int] = []
-        if not self._missing:  # nearly always, and fifty times a second for each slot
-            return due
         for number, one in list(self._missing.items()):
             if one.times >= NACK_TIMES or now_us - one.since_us > GIVEN_UP_US:
                 del self._missing[number]

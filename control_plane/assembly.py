@@ -58,6 +58,10 @@ class CannotStart(Exception):
     """The text says why and what to do."""
 
 
+class DatabaseAway(Exception):
+    """It does not answer, or is busy with what another process left: soon it may be there. The text says which."""
+
+
 @dataclass(frozen=True)
 class Built:
     """All parts of a control plane over one database; used by the process and, with a clock of their own, by tests."""
@@ -76,7 +80,8 @@ class Built:
 
 
 def build(told: Told, clock: Clock) -> Built:
-    """Brings the schema up to date and publishes the texts that come with the program. Raises CannotStart."""
+    """Brings the schema up to date and publishes the texts that come with the program. Raises CannotStart,
+    DatabaseAway."""
     folder = Path(told.folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +94,7 @@ def build(told: Told, clock: Clock) -> Built:
         raise CannotStart(str(error)) from error
     except sa.exc.OperationalError as error:
         # Not the driver's words: they hold the address of the database with its user.
-        raise CannotStart(f"the database of control.database cannot be used ({type(error.orig).__name__})") from error
+        raise DatabaseAway(f"the database of control.database cannot be used ({type(error.orig).__name__})") from error
     except CommandError as error:
         raise CannotStart("the database was made by a newer release: start that, or put a backup back") from error
     if before != after:

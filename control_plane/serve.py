@@ -22,7 +22,7 @@ import uvloop
 
 import sfu
 from control_plane import standing
-from control_plane.assembly import CannotStart, build
+from control_plane.assembly import CannotStart, DatabaseAway, build
 from control_plane.clock import Clock, SystemClock
 from sfu import logs
 from sfu.control import Told
@@ -98,7 +98,7 @@ async def _serve(told: Told) -> None:
 
 
 def main() -> int:
-    """The exit code: 2 = it cannot be started as told; the reason is on standard error."""
+    """The exit code: 2 = it cannot be started as told, 1 = not now; the reason is on standard error."""
     try:
         told = msgspec.json.decode(sys.stdin.buffer.readline(), type=Told)
     except msgspec.DecodeError:
@@ -112,4 +112,7 @@ def main() -> int:
     except CannotStart as error:
         log.error("the control plane is not started", extra=logs.fields(why=str(error)))
         return 2
+    except DatabaseAway as error:
+        log.error("the control plane does not start yet", extra=logs.fields(why=str(error)))
+        return 1
     return 0

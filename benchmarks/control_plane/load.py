@@ -67,7 +67,9 @@ class _Walker:
         sent = [asyncio.create_task(Line(self._port, ask.source).ask(ask)) for ask in order.beside]
         walked: list[Answered] = []
         turns = self._turns.setdefault(tuple(ask.name for ask in order.asks), itertools.count())
-        while time.monotonic() - began < order.for_s or not all(task.done() for task in sent):
+        if not order.asks:
+            await asyncio.wait(sent)
+        while order.asks and (time.monotonic() - began < order.for_s or not all(task.done() for task in sent)):
             ask = order.asks[next(turns) % len(order.asks)]
             line = self._lines.setdefault(ask.source, Line(self._port, ask.source))
             walked.append(await line.ask(ask))

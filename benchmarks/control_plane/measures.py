@@ -30,8 +30,9 @@ SEED = 1
 
 
 async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds: int) -> SigningIn:
-    """Row a. A visitor walks through the endpoints; in every other stretch 20 sign in at its beginning."""
-    sets = -(-rounds // ROUNDS_A_PERSON)
+    """Row a. A visitor walks through the endpoints; in every other stretch 20 sign in at its beginning. Between them 20
+    sign in while nobody else asks."""
+    sets = -(-2 * rounds // ROUNDS_A_PERSON)
     progress(f"a: {SIGN_IN_AT_ONCE * sets + 1} people sign up")
     people = await plane.people(SIGN_IN_AT_ONCE * sets + 1)
     host = await plane.host(people.pop(), rooms=5)
@@ -40,18 +41,23 @@ async def while_signing_in(plane: Plane, load: Load, progress: Progress, rounds:
     await load.walk(asks, pause_s=0.0, for_s=2.0, beside=[people[0].sign_in()])
     found: list[tuple[list[Answered], list[Answered], list[Answered]]] = []
     lasts_s: list[float] = []
+    quiet_lasts_s: list[float] = []
     hashes_s: list[float] = []
     for turn in range(rounds):
-        crowd = people[SIGN_IN_AT_ONCE * (turn % sets) :][:SIGN_IN_AT_ONCE]
+        places = ((2 * turn + more) % sets for more in (0, 1))
+        crowd, another = (people[SIGN_IN_AT_ONCE * place :][:SIGN_IN_AT_ONCE] for place in places)
         hashes_s += [await load.one_hash_s() for _ in range(2)]
         for_s = lasts_s[-1] if lasts_s else SIGN_IN_AT_ONCE * hashes_s[0] / _cores()
         idle = await load.walk(asks, pause_s=PAUSE_S, for_s=for_s)
         busy = await load.walk(asks, pause_s=PAUSE_S, for_s=0.0, beside=[one.sign_in() for one in crowd])
+        quiet = await load.walk([], pause_s=0.0, for_s=0.0, beside=[one.sign_in() for one in another])
         lasts_s.append(busy.last_s)
-        found.append((idle.walked, busy.walked, busy.beside))
-        progress(f"a: round {turn + 1} of {rounds}: the last of {SIGN_IN_AT_ONCE} in after {busy.last_s:.2f} s")
+        quiet_lasts_s.append(quiet.last_s)
+        found.append((idle.walked, busy.walked, [*busy.beside, *quiet.beside]))
+        after = f"after {busy.last_s:.2f} s, and {quiet.last_s:.2f} s where nobody else asks"
+        progress(f"a: round {turn + 1} of {rounds}: the last of {SIGN_IN_AT_ONCE} in {after}")
     idles, busies, signed_in = ([one for part in parts for one in part] for parts in zip(*found, strict=True))
-    return SigningIn(SIGN_IN_AT_ONCE, _cores(), idles, busies, signed_in, lasts_s, hashes_s)
+    return SigningIn(SIGN_IN_AT_ONCE, _cores(), idles, busies, signed_in, lasts_s, quiet_lasts_s, hashes_s)
 
 
 def _cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from benchmarks.client import LightClient, Publish
 from tests.control_plane.people import PASSWORD
 from tests.control_plane.whole import ENDED_WITHIN_S, answers, appoint, planes, serving
-from tests.servers import eventually
+from tests.servers import eventually, free_port
 
 
 class Visitor:
@@ -120,3 +121,15 @@ async def test_a_control_plane_that_dies_takes_no_room_with_it_and_comes_back(tm
         assert (await ada.ask("GET", "/me")).status_code == 200, "and sessions were kept"
         await client.leave()
     assert not psutil.pid_exists(plane.pid)
+
+
+async def test_a_database_that_is_away_at_the_start_is_tried_again(tmp_path: Path) -> None:
+    nobody = f"postgresql+psycopg://nobody@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
+    server, _ = serving(tmp_path, nobody)
+    async with server:
+
+        async def twice() -> bool:
+            return server.log.read_text().count("the control plane does not start yet") >= 2
+
+        await eventually(twice, within_s=60, what="a second try")
+        assert "until the settings are put right" not in server.log.read_text()

@@ -24,7 +24,7 @@ def signing_in(
     lasts_s: Sequence[float] = (1.0,),
     signed_in: Sequence[Answered] = (),
 ) -> list[Figure]:
-    return judge.signing_in(judge.SigningIn(20, 2, idle, busy, signed_in, lasts_s, [0.1]))
+    return judge.signing_in(judge.SigningIn(20, 2, idle, busy, signed_in, lasts_s, lasts_s, [0.1]))
 
 
 def test_p95_is_the_nearest_rank_of_what_was_measured() -> None:
