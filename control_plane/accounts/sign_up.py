@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from control_plane.accounts import account as machine
 from control_plane.accounts import addresses, fields, fingerprints, lifecycle, mailed
-from control_plane.accounts.setup import FREE, Setup
+from control_plane.accounts.setup import Setup
 from control_plane.accounts.tables import accounts, declarations, identity_links, memberships, people
 from control_plane.accounts.tokens import new_id
+from control_plane.billing.catalogue import FREE
 from control_plane.errors import Conflict, Invalid
 from control_plane.legal import acceptance, texts
 from control_plane.legal.kinds import Kind, Means

@@ -17,6 +17,7 @@ from control_plane.billing.tables import add_ons
 from control_plane.errors import NotFound
 from control_plane.periods import Period
 from control_plane.running import events
+from control_plane.running.canonical import JSON
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def paid(connection: sa.Connection, now: datetime.datetime, id_: str, until: dat
     one = by_id(connection, id_)
     changed = add_ons.update().where(add_ons.c.id == id_, add_ons.c.state == "ordered")
     if connection.execute(changed.values(state="active", paid_until=until)).rowcount:
-        told = {"add_on": one.add_on, "quantity": one.quantity}
+        told: dict[str, JSON] = {"add_on": one.add_on, "quantity": one.quantity}
         events.emit(connection, now, account=one.account, kind="add_on.active", payload=told)
 
 

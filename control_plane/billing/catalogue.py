@@ -141,9 +141,9 @@ class Catalogue:
                 raise ValueError(f"{price.id} is the price of nothing")
             if (price.cycle == "once") != (add_on is not None and not add_on.recurring):
                 raise ValueError(f"{price.id}: only what does not recur is paid once")
-        for row in (*self.notices, *self.withdrawals):
-            if row.price not in by_id:
-                raise ValueError(f"there is no price {row.price}")
+        for named in (*(notice.price for notice in self.notices), *(one.price for one in self.withdrawals)):
+            if named not in by_id:
+                raise ValueError(f"there is no price {named}")
         object.__setattr__(self, "_by_id", by_id)
 
     def price(self, id_: str) -> Price:

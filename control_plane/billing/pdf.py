@@ -258,7 +258,7 @@ class _Sheet:
     def _cell(
         self,
         place: int,
-        top: int,
+        top: float,
         text: str,
         width: int,
         size: int = 9,
@@ -274,8 +274,8 @@ class _Sheet:
 
     def _text(
         self,
-        left: int,
-        top: int,
+        left: float,
+        top: float,
         width: int,
         text: str,
         size: int = 9,
@@ -305,7 +305,7 @@ class _Sheet:
     def _font(self, size: int, bold: bool) -> None:
         self.pdf.set_font("Noto", "B" if bold else "", size)
 
-    def _rule(self, top: int, left: int = _MARGIN) -> None:
+    def _rule(self, top: float, left: float = _MARGIN) -> None:
         self.pdf.set_draw_color(*_RULE)
         self.pdf.set_line_width(1)
         self.pdf.line(left, top, _WIDTH - _MARGIN, top)

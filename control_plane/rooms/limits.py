@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from control_plane.billing.catalogue import CATALOGUE, FREE
-from control_plane.billing.catalogue import EventKind as Kind
+from control_plane.billing.catalogue import CATALOGUE, FREE, EventKind
 
+Kind = EventKind
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

@@ -140,7 +140,7 @@ def test_a_price_of_nothing_is_refused(row: Price) -> None:
 def test_notices_and_withdrawals_are_of_rows_that_exist_and_no_price_is_below_zero() -> None:
     for rows in ({"notices": [Notice("x", START)]}, {"withdrawals": [Withdrawal("x", START)]}):
         with pytest.raises(ValueError, match="no price x"):
-            CATALOGUE.published(**rows)  # type: ignore[arg-type]
+            CATALOGUE.published(**rows)
     with pytest.raises(ValueError, match="below zero"):
         replace(FIRST, amount=Money(-1, "EUR"))
     with pytest.raises(ValueError):
@@ -225,4 +225,4 @@ def test_every_plan_and_add_on_has_a_price_in_every_currency_and_cycle_it_is_sol
     for add_on in CATALOGUE.add_ons.values():
         for currency in ("USD", "EUR", "PLN"):
             for cycle in ("month", "year") if add_on.recurring else ("once",):
-                assert CATALOGUE.for_newcomer(add_on.name, cycle, currency, at).amount.minor > 0  # type: ignore[arg-type]
+                assert CATALOGUE.for_newcomer(add_on.name, cycle, currency, at).amount.minor > 0

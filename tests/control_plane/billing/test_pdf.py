@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from fractions import Fraction
+from typing import Any
 
 import pypdf
 import pypdfium2
@@ -63,7 +64,8 @@ def test_its_text_reads_back_in_every_language(language: str) -> None:
         for part in wanted:
             assert flat(part).replace(" ", "") in squeezed, part
     with entry("PROD-20.3"):
-        assert reader(one).root_object["/Lang"] == language.replace("_", "-")
+        root: Any = reader(one).root_object
+        assert root["/Lang"] == language.replace("_", "-")
         assert pdf.UNKNOWN not in text
 
 
@@ -71,9 +73,11 @@ def test_what_it_says_of_itself() -> None:
     found = reader(paid("de"))
     assert found.metadata is not None and found.metadata.title == "Rechnung ST/2026/000123"
     assert found.metadata.author == "Example Meetings sp. z o.o."
-    assert found.root_object["/ViewerPreferences"]["/DisplayDocTitle"]
+    root: Any = found.root_object
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     assert [float(side) for side in found.pages[0].mediabox[2:]] == [595, 842], "A4"
-    fonts = found.pages[0]["/Resources"]["/Font"]
+    page: Any = found.pages[0]
+    fonts = page["/Resources"]["/Font"]
     for font in fonts.values():
         descendant = font.get_object()["/DescendantFonts"][0].get_object()
         assert "/FontFile2" in descendant["/FontDescriptor"].get_object(), "every letter is embedded"

@@ -46,7 +46,7 @@ def test_a_card_goes_from_the_hosted_fields_to_a_token_and_we_see_its_end_only(r
 
 
 def test_the_same_card_has_the_same_fingerprint_whoever_gives_it(rig: Rig, payer: str) -> None:
-    prints = []
+    prints: list[str] = []
     for number, who in ((GOOD, payer), (GOOD, rig.gateway.open_payer("account-8")), (DECLINED_LATER, payer)):
         setup = rig.gateway.begin_card(who, f"setup-{len(prints)}")
         rig.enter_card(setup, number, FAR)

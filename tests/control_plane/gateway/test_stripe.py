@@ -64,7 +64,7 @@ def stripe(*answers: httpx2.Response | Exception, seen: list[httpx2.Request] | N
     return StripeGateway(settings, transport=httpx2.MockTransport(answer))
 
 
-def fault(status: int, headers: dict[str, str] | None = None, **error: Any) -> httpx2.Response:
+def fault(status: int, headers: Any = None, **error: Any) -> httpx2.Response:
     return httpx2.Response(status, json={"error": {"message": "about Ann <ann@example.org>", **error}}, headers=headers)
 
 
