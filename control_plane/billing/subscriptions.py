@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -30,8 +30,7 @@ from control_plane.periods import day_of
 from control_plane.running import audit, events, inserts, jobs, outbox
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
-# C7: what falls on one instant. Payments and cancellations are not jobs; they are there before.
-PRIORITIES = {"unfreeze": 20, "boundary": 30, "trial_over": 40, "retry": 50, "window_over": 90}
+_What = Literal["unfreeze", "boundary", "trial_over", "retry", "window_over"]
 # Reading of BIL-18: the card is tried again on these days of an expired subscription.
 RETRY_DAYS = (1, 3, 5, 7)
 # Reading of BIL-17.
@@ -228,11 +227,22 @@ def _changed(connection: sa.Connection, now: datetime.datetime, account: str, he
 
 
 def _put(
-    connection: sa.Connection, account: str, what: str, on: datetime.date, first: datetime.date | None = None
+    connection: sa.Connection, account: str, what: _What, on: datetime.date, first: datetime.date | None = None
 ) -> None:
+    """A job at the beginning of a day. Priorities are the order of what falls on one instant (C7); payments and
+    cancellations are not jobs, they are there before."""
     key = f"billing.{what}:{account}:{on}" + (f":{first}" if first else "")
-    due_at, priority = _midnight(on), PRIORITIES[what]
-    jobs.put(connection, kind=f"billing.{what}", key=key, due_at=due_at, account=account, priority=priority)
+    due_at = _midnight(on)
+    if what == "unfreeze":
+        jobs.put(connection, kind="billing.unfreeze", key=key, due_at=due_at, account=account, priority=20)
+    elif what == "boundary":
+        jobs.put(connection, kind="billing.boundary", key=key, due_at=due_at, account=account, priority=30)
+    elif what == "trial_over":
+        jobs.put(connection, kind="billing.trial_over", key=key, due_at=due_at, account=account, priority=40)
+    elif what == "retry":
+        jobs.put(connection, kind="billing.retry", key=key, due_at=due_at, account=account, priority=50)
+    else:
+        jobs.put(connection, kind="billing.window_over", key=key, due_at=due_at, account=account, priority=90)
 
 
 def _save(connection: sa.Connection, account: str, held: Held) -> None:

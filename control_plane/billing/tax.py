@@ -83,7 +83,7 @@ class TaxTable:
             return NO_TAX
         if tax_number and seller != customer and _is_of(tax_number, customer):
             return Treatment("reverse_charge", customer, Fraction(0))
-        return Treatment("taxed", customer, self._percent(customer, on) / 100)
+        return Treatment("taxed", customer, self._percent(customer, on) * Fraction(1, 100))
 
     def _percent(self, country: str, on: datetime.date) -> Fraction:
         found = [rate.percent for rate in self._rates if rate.country == country and rate.since <= on]

@@ -72,7 +72,10 @@ _engines: dict[str, sa.Engine] = {}
 def warm(store: Store) -> Store:
     """The same store with all statements that were compiled for databases of tests before it. Compiling them anew
     would take a third of the time of most tests."""
-    first = _engines.setdefault(store.engine.dialect.name, store.engine)
+    first = _engines.get(store.engine.dialect.name)
+    if first is None:
+        first = _engines[store.engine.dialect.name] = store.engine
+        first.connect().close()  # a dialect learns its server's version with its own engine's first connection
     store.engine.dialect, store.engine._compiled_cache = first.dialect, first._compiled_cache
     return store
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from control_plane.accounts.setup import Setup
+from control_plane.billing import setup as billing_setup
+from control_plane.billing.document import Party
 from control_plane.clock import TestClock
 from control_plane.handlers import handlers
 from control_plane.letters import Letters
@@ -29,7 +31,9 @@ def kinds(source: str) -> set[str]:
 
 def test_each_kind_that_is_put_has_a_handler_and_each_handler_a_kind() -> None:
     put = {kind for path in SOURCES.rglob("*.py") for kind in kinds(path.read_text())}
-    known = handlers(Setup(FINGERPRINT_KEY), TestClock(START), Letters("https://stentor.test").legal)
+    accounts = Setup(FINGERPRINT_KEY)
+    billing = billing_setup.Setup(accounts, Party.of("Seller", "", "IE"))
+    known = handlers(accounts, TestClock(START), Letters("https://stentor.test").legal, billing)
     assert put == set(known)
 
 

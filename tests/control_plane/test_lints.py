@@ -29,6 +29,8 @@ MONEY = (
     "control_plane/gateway/",
     "0001_ledger.py",
 )
+# Sums stand in it as text alone; its numbers are places on a sheet of paper.
+PLACES = ("control_plane/billing/pdf.py",)
 
 WALL_CLOCKS = {
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
@@ -137,7 +139,7 @@ def floats(text: str) -> Iterator[tuple[int, str]]:
 
 
 def near_money(path: str) -> bool:
-    return any(path.startswith(part) or path.endswith(part) for part in MONEY)
+    return path not in PLACES and any(path.startswith(part) or path.endswith(part) for part in MONEY)
 
 
 def test_only_the_clock_reads_a_clock() -> None:

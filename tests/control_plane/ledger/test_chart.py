@@ -21,7 +21,7 @@ def test_the_database_judges_by_the_chart(store: Store) -> None:
 def test_the_chart_is_the_one_that_was_decided() -> None:
     assert {name for name, kind in KINDS.items() if kind.side == DEBIT} == {
         *("gateway_clearing", "bank", "dispute_pending", "receivable:customer", "receivable:affiliate"),
-        *("fx_clearing", "commission_cost", "gateway_fees", "dispute_losses", "fx_difference"),
+        *("fx_clearing", "commission_cost", "gateway_fees", "dispute_losses", "fx_difference", "promotions"),
     }
     assert {name for name, kind in KINDS.items() if kind.side == CREDIT} == {
         *("customer_credit", "deferred:subscription", "vat", "affiliate:payable", "payout_in_transit"),

@@ -181,6 +181,10 @@ VALUES = {
     "address": "/legal",
     "ticket": "tkt_1",
     "reason": "sound",
+    **dict.fromkeys(("period_end", "window_end", "freeze_end", "on"), "22 November 2026"),
+    "number": "ST-2026-000001",
+    "sum": "12.30 EUR",
+    "autopay": "yes",
 }
 TEMPLATES = sorted(path.stem for path in (message.FOLDER / "templates").glob("*.txt"))
 
