@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from control_plane.accounts import account as accounts_machine
 from control_plane.accounts import setup as accounts
+from control_plane.billing import following, subscriptions
 from control_plane.billing import subscription as machine
-from control_plane.billing import subscriptions
 from control_plane.billing.collector import Collector
 from control_plane.billing.document import Party
 from control_plane.billing.setup import Setup, Tell
@@ -68,11 +69,10 @@ def put_together(
     billed = replace(people, subscription=subscriptions.state)
     setup = Setup(billed, seller, tell=tell, series=told.invoice_series)
 
-    def opened(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
-        """A new account begins with its trial (ACC-05)."""
-        subscriptions.step(connection, now, setup, account, machine.StartTrial(setup.trial_days), actor=ACTOR)
+    def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: accounts_machine.Event) -> None:
+        following.follow(connection, now, setup, account, event)
 
-    setup = replace(setup, accounts=replace(billed, opened=opened))
+    setup = replace(setup, accounts=replace(billed, stepped=stepped))
     return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
 
 

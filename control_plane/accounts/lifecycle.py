@@ -66,6 +66,7 @@ def step(
         accounts.update().where(accounts.c.id == account).values(version=accounts.c.version + 1, **values)
     )
     carry_out(connection, now, setup, account, effects, actor=actor, code=_CODES[type(event)], ticket=ticket)
+    setup.stepped(connection, now, account, event)
     return after
 
 
@@ -120,7 +121,6 @@ def _mail_verification(connection: sa.Connection, now: datetime.datetime, setup:
 def _welcome(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:
     mailed.notify(connection, now, setup, owner(connection, row.id), "welcome", {"link": setup.base_url}, row.id)
     jobs.cancel(connection, f"purge:{row.id}:pending")
-    setup.opened(connection, now, row.id)
 
 
 def _end_rooms(connection: sa.Connection, now: datetime.datetime, setup: Setup, row: sa.Row[Any]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from control_plane.accounts.account import Subscription
+from control_plane.accounts.account import Event, Subscription
 from control_plane.accounts.tokens import Draw, random_token
 from control_plane.billing.catalogue import CATALOGUE, FREE
 from control_plane.errors import Invalid
@@ -38,21 +38,21 @@ def unbilled(connection: sa.Connection, account: str) -> Subscription:
     return "trial"
 
 
-def nothing(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
-    """Nobody waits for accounts to open."""
+def unwatched(connection: sa.Connection, now: datetime.datetime, account: str, event: Event) -> None:
+    """Nobody follows what accounts do."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """`fingerprint_key` must stay the same for ever: the one free account and bans are found by it. `opened` runs in
-    the transaction in which an account opens."""
+    """`fingerprint_key` must stay the same for ever: the one free account and bans are found by it. `stepped`
+    is told of each step of an account's machine, in its transaction."""
 
     fingerprint_key: bytes
     base_url: str = "http://localhost:8080"
     draw: Draw = random_token
     plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
     subscription: Callable[[sa.Connection, str], Subscription] = unbilled
-    opened: Callable[[sa.Connection, datetime.datetime, str], None] = nothing
+    stepped: Callable[[sa.Connection, datetime.datetime, str, Event], None] = unwatched
 
     def link(self, path: str, token: str) -> str:
         """A page of ours with a token. It stands after #, so that it reaches no log and no Referer."""

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 from control_plane.billing.charges import Credit, Used
 from control_plane.billing.tables import credits
+from control_plane.ledger import journal
+from control_plane.ledger.chart import credit as ledger_credit
+from control_plane.ledger.chart import debit
 from control_plane.money import Money
 
 
@@ -46,6 +49,22 @@ def give_back(connection: sa.Connection, used: Iterable[Used]) -> None:
     """The invoice is void: it can be used again."""
     for one in used:
         _move(connection, one, one.amount.minor)
+
+
+def lapse(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
+    """The account is deleted for good: what is left of money is posted to an income of its own, gifts are gone."""
+    for one in open_(connection, account):
+        if not one.promotional:
+            journal.post(
+                connection,
+                now,
+                idem_key=f"lapsed:{one.id}",
+                effective_at=now,
+                reason="credit_lapsed",
+                ref=one.id,
+                lines=(debit("customer_credit", one.left, account), ledger_credit("breakage", one.left)),
+            )
+        connection.execute(credits.update().where(credits.c.id == one.id).values(left=0))
 
 
 def _move(connection: sa.Connection, one: Used, minor: int) -> None:

@@ -17,7 +17,7 @@ from control_plane.periods import day_of
 from control_plane.running.jobs import Handler, Job
 
 ACTOR = "system:billing"
-_Chooses = Callable[[sa.Connection, datetime.datetime, Setup, str], Event]
+_Chooses = Callable[[sa.Connection, datetime.datetime, Setup, str], Event | None]
 
 
 def handlers(setup: Setup) -> Mapping[str, Handler]:
@@ -27,7 +27,7 @@ def handlers(setup: Setup) -> Mapping[str, Handler]:
         "billing.trial_over": _stepping(setup, lambda connection, now, setup, account: machine.TrialOver()),
         "billing.unfreeze": _stepping(setup, lambda connection, now, setup, account: machine.Unfreeze(by_hand=False)),
         "billing.window_over": _stepping(setup, lambda connection, now, setup, account: machine.WindowOver()),
-        "billing.retry": _stepping(setup, lambda connection, now, setup, account: machine.Collect()),
+        "billing.retry": _stepping(setup, _retry),
         "billing.remind": _reminding(setup),
         "billing.action_over": _action_over,
         "billing.earn": revenue.job,
@@ -38,7 +38,8 @@ def _stepping(setup: Setup, event: _Chooses) -> Handler:
     def handle(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
         assert job.account is not None
         chosen = event(connection, due_at, setup, job.account)
-        subscriptions.step(connection, due_at, setup, job.account, chosen, actor=ACTOR)
+        if chosen is not None:
+            subscriptions.step(connection, due_at, setup, job.account, chosen, actor=ACTOR)
 
     return handle
 
@@ -49,6 +50,12 @@ def _boundary(connection: sa.Connection, now: datetime.datetime, setup: Setup, a
     held = subscriptions.of(connection, account)
     covered = _covered(connection, now, setup, account, held)
     return machine.Boundary(card.expires if card else None, covered=covered, suspended=suspended)
+
+
+def _retry(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Event | None:
+    """Not while he is suspended: he would pay for days on which nothing is open to him."""
+    suspended = lifecycle.state(connection, account).status == "suspended"
+    return None if suspended else machine.Collect()
 
 
 def _covered(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, held: Held) -> bool:

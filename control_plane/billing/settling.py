@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
+from control_plane.accounts import account as accounts
+from control_plane.accounts import lifecycle
 from control_plane.billing import add_ons, credit, invoices, payments, postings, revenue, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.document import Document
@@ -159,6 +161,10 @@ def _period(connection: sa.Connection, now: datetime.datetime, setup: Setup, inv
         final = _moved(final, day_of(now) - one.charging.period.first)
     paid = replace(invoice, document=final)
     subscriptions.step(connection, now, setup, invoice.account, machine.Settled(), actor=ACTOR, paid=paid)
+    if lifecycle.state(connection, invoice.account).status == "closed":
+        # Support had let it come back, if it pays (BIL-37).
+        back = accounts.Reactivate(approved=True, paid=True)
+        lifecycle.step(connection, now, setup.accounts, invoice.account, back, actor=ACTOR)
     return final
 
 

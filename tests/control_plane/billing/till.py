@@ -19,7 +19,7 @@ from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts import setup as accounts_setup
 from control_plane.accounts.tables import accounts as account_rows
-from control_plane.billing import cards, collector, invoices, orders, payments, periods, subscriptions
+from control_plane.billing import cards, collector, following, invoices, orders, payments, periods, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.document import Party
 from control_plane.billing.freeze import CardMonth
@@ -260,11 +260,10 @@ def till(store: Store, start: datetime.datetime = START, **changes: Any) -> Iter
     people = accounts_setup.Setup(FINGERPRINT_KEY, "https://stentor.test", drawn(1), subscription=subscriptions.state)
     setup = Setup(people, SELLER, tell=tell, **changes)
 
-    def opened(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
-        event = machine.StartTrial(setup.trial_days)
-        subscriptions.step(connection, now, setup, account, event, actor="system:billing")
+    def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: accounts.Event) -> None:
+        following.follow(connection, now, setup, account, event)
 
-    setup = replace(setup, accounts=replace(people, opened=opened))
+    setup = replace(setup, accounts=replace(people, stepped=stepped))
     carried: list[Letter] = []
     work = Work(
         store,
