@@ -9,6 +9,7 @@ import datetime
 
 import sqlalchemy as sa
 
+from control_plane.accounts import lifecycle
 from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.charges import Draft, draft, first_add_on, upgrade
@@ -47,8 +48,12 @@ def order(
     the customer was shown ("12.30 EUR"). Raises Conflict "price_changed" where it is another one by now,
     "card_missing", "country_missing", and what the machine refuses."""
     _ready(connection, account)
+    if lifecycle.state(connection, account).status != "open":
+        raise Conflict("account_state", "only an account that is open can order; write to support")
     _same(quote(connection, now, setup, account, terms, currency), seen)
-    event = machine.Order(terms)
+    # An account that support let come back is open, and its agreement has ended: it orders again (BIL-37).
+    ended = subscriptions.state(connection, account) == "ended"
+    event = machine.Return(terms) if ended else machine.Order(terms)
     subscriptions.step(connection, now, setup, account, event, actor=actor, present=True, currency=currency)
     return _running(connection, account)
 

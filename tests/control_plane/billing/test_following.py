@@ -106,3 +106,15 @@ def test_a_return_that_is_not_paid_leaves_it_closed_until_it_is_deleted(store: S
             assert jane.status == "closed" and jane.state == "ended" and len(jane.paid) == 1
         at.until(datetime.datetime(2027, 2, 1, tzinfo=datetime.UTC))
         assert jane.status == "deleted"
+
+
+def test_whom_support_let_come_back_without_a_plan_orders_one(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        jane.orders(MONTHLY)
+        steps(at, jane, accounts.Close("terminated"))
+        steps(at, jane, accounts.Reactivate(approved=True, paid=True))
+        assert (jane.status, jane.state) == ("open", "ended")
+        at.days(31)  # the days that were paid for before are over
+        jane.orders(MONTHLY)
+        assert jane.state == "active"
