@@ -12,7 +12,10 @@ from control_plane.periods import Period, Span
 
 
 def add(connection: sa.Connection, account: str, period: Period, terms: Terms, price: str, invoice: str) -> None:
-    """The database refuses one that shares a day with another of the account."""
+    """The database refuses one that shares a day with another of the account. The last day of an agreement that was ended
+    belongs to the new one, where that begins on it."""
+    ended = (periods.c.account == account) & (periods.c.cut_on > period.first)
+    connection.execute(periods.update().where(ended).values(cut_on=period.first))
     assert period.days == CYCLE_DAYS[terms.cycle]
     values = {"account": account, "first": period.first, "end": period.end, "plan": terms.plan, "price": price}
     connection.execute(periods.insert().values(values | {"invoice": invoice}))

@@ -36,8 +36,8 @@ periods = sa.Table(
     sa.Column("price", sa.Text, nullable=False),
     sa.Column("invoice", sa.ForeignKey("invoices.id"), nullable=False),
     sa.Column("cut_on", sa.Date),
-    sa.UniqueConstraint("account", "first"),
     sa.CheckConstraint('"first" < "end"', name="days"),
+    sa.Index("ix_periods_account_first", "account", "first"),
 )
 
 add_ons = sa.Table(

@@ -115,6 +115,5 @@ def test_whom_support_let_come_back_without_a_plan_orders_one(store: Store) -> N
         steps(at, jane, accounts.Close("terminated"))
         steps(at, jane, accounts.Reactivate(approved=True, paid=True))
         assert (jane.status, jane.state) == ("open", "ended")
-        at.days(31)  # the days that were paid for before are over
-        jane.orders(MONTHLY)
-        assert jane.state == "active"
+        jane.orders(MONTHLY)  # on the very day
+        assert jane.state == "active" and len(jane.covered) == 1

@@ -292,7 +292,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_periods_account")),
         sa.ForeignKeyConstraint(["invoice"], ["invoices.id"], name=op.f("fk_periods_invoice")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_periods")),
-        sa.UniqueConstraint("account", "first", name=op.f("uq_periods_account_first")),
     )
     op.create_table(
         "disputes",
@@ -311,6 +310,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_disputes_account"), "disputes", ["account"], unique=False)
     op.create_index(op.f("ix_disputes_payment"), "disputes", ["payment"], unique=False)
+    op.create_index("ix_periods_account_first", "periods", ["account", "first"], unique=False)
     op.create_table(
         "refunds",
         sa.Column("key", sa.Text(), nullable=False),
