@@ -12,7 +12,7 @@ from control_plane.periods import Period, Span
 
 
 def add(connection: sa.Connection, account: str, period: Period, terms: Terms, price: str, invoice: str) -> None:
-    """The database refuses one that shares a day with another of the account. The last day of an agreement that was ended
+    """The database refuses one that shares a day with another of the account. The last day of one that was ended
     belongs to the new one, where that begins on it."""
     ended = (periods.c.account == account) & (periods.c.cut_on > period.first)
     connection.execute(periods.update().where(ended).values(cut_on=period.first))
