@@ -291,7 +291,7 @@ def test_a_closed_expired_one_keeps_its_long_window_and_its_invoices(store: Stor
             assert jane.status == "deleted" and len(jane.invoices) == 1
 
 
-def test_credit_is_used_before_a_card_that_declines(store: Store) -> None:
+def test_a_declined_renewal_leaves_no_gap_in_the_numbers(store: Store) -> None:
     with till(store) as at:
         jane = at.customer()
         jane.orders(MONTHLY)
