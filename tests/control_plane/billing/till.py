@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -235,11 +236,21 @@ class Customer:
 
 
 @contextmanager
-def till(store: Store, start: datetime.datetime = START, **changes: Any) -> Iterator[Till]:
-    """`changes` are those of billing's Setup."""
-    seen.publish_texts(store, start)
+def till(
+    store: Store,
+    start: datetime.datetime = START,
+    *,
+    gateway: type[MemoryGateway] = MemoryGateway,
+    directory: Path | None = None,
+    publish: bool = True,
+    **changes: Any,
+) -> Iterator[Till]:
+    """`directory`: where the gateway keeps what it knows. `publish`: the texts, which an old database has. `changes`
+    are those of billing's Setup."""
+    if publish:
+        seen.publish_texts(store, start)
     clock, script = TestClock(start), Script()
-    gateway = MemoryGateway(clock, "whsec_of_the_tests", plan=script)
+    bank = gateway(clock, "whsec_of_the_tests", directory=directory, plan=script)
     told: list[Told] = []
 
     def tell(
@@ -269,12 +280,12 @@ def till(store: Store, start: datetime.datetime = START, **changes: Any) -> Iter
         store,
         handlers(setup.accounts, clock, notices_unread, setup),
         {
-            "gateway": collector.Collector(store, setup, gateway).deliverer(),
+            "gateway": collector.Collector(store, setup, bank).deliverer(),
             "mail": Deliverer(carried.append),
             "media": Deliverer(carried.append),
         },
     )
     try:
-        yield Till(store, clock, gateway, setup, work, script, told)
+        yield Till(store, clock, bank, setup, work, script, told)
     finally:
-        gateway.close()
+        bank.close()
