@@ -131,7 +131,7 @@ def unexpected(scope: Scope, fault: Exception) -> Response:
 def of_gateway(scope: Scope, error: GatewayError) -> Response:
     """The answer where the gateway could not do what was asked. Its own words name keys, which are for the log."""
     if isinstance(error, TryLater):
-        words, after = "the payment gateway is busy; try again later", float(error.retry_after_s)
+        words, after = "the payment gateway is busy; try again later", error.retry_after_s
         return told(scope, 503, "gateway_busy", words, retry_after_s=after)
     if isinstance(error, OutcomeUnknown):
         words = "the payment gateway did not answer; ask again how it stands"
