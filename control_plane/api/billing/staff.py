@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Request
@@ -160,7 +160,7 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
     def account_disputes(visit: Here, account: Id) -> Disputes:
         """What issuers took back, the newest first."""
 
-        def question(connection: sa.Connection) -> list[sa.Row[tuple[object, ...]]]:
+        def question(connection: sa.Connection) -> list[sa.Row[Any]]:
             people.account(connection, account)
             return disputes.of_account(connection, account)
 

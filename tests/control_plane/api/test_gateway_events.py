@@ -105,7 +105,7 @@ def test_an_event_of_another_gateway_or_about_anothers_payment_is_foreign(at: Sh
 
 
 def test_an_event_about_nothing_of_ours_is_taken_and_changes_nothing(at: Shop) -> None:
-    payer = at.gateway.open_payer("of another program")
+    payer = at.gateway.open_payer("another-program")
     setup = at.gateway.begin_card(payer, "card:elsewhere")
     at.gateway.outside.enter_card(setup, "4242424242424242", GOOD)
     for body, headers in collected(at.gateway.outside):
