@@ -48,17 +48,24 @@ def told(store: Store, folder: str, *, dev: bool = False) -> Told:
 
 @contextmanager
 def product(store: Store, **changes: Any) -> Iterator[World]:
-    """A world of the whole. `changes` as of Settings; other limits than none are said by name."""
+    """A world of the whole, in which nobody is charged (tests.control_plane.shop has one in which they are). `changes`
+    as of Settings; other limits than none are said by name."""
+    with whole(store, TestClock(START), **changes) as (here, _):
+        yield here
+
+
+@contextmanager
+def whole(store: Store, clock: TestClock, **changes: Any) -> Iterator[tuple[World, assembly.Built]]:
+    """The same with all its parts."""
 
     def settings(*given: Any, **more: Any) -> Settings:
         return Settings(*given, **{**more, "cost": CHEAP, "limits": UNLIMITED, **changes})
 
-    clock = TestClock(START)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(assembly, "Settings", settings):
         built = assembly.build(told(store, folder), clock)
         try:
             with start_blocking_portal() as portal:
-                yield World(built.store, clock, built.app, portal, BASE_URL)
+                yield World(built.store, clock, built.app, portal, BASE_URL), built
         finally:
             built.app.state.hashing.pool.close()
             built.close()

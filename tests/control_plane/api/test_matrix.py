@@ -16,6 +16,7 @@ from control_plane.storage.store import Store
 from tests.control_plane.entries import entry
 from tests.control_plane.people import START, Person, World, settings
 from tests.control_plane.product import product
+from tests.control_plane.shop import shop
 
 # What each role meets; everything that is not here is shut.
 ALLOWED: dict[str, set[str]] = {
@@ -33,7 +34,8 @@ ALLOWED: dict[str, set[str]] = {
 PARTS = {
     "session": "ses_aaaa", "person": "per_aaaa", "invitation": "inv_aaaa", "key": "key_aaaa", "slug": "acme",
     "provider": "nobody", "account": "acc_aaaa", "access": "sta_aaaa", "event": "evt_aaaa", "kind": "terms",
-    "version": "2022-12-15", "language": "en",
+    "version": "2022-12-15", "language": "en", "setup": "setup_000000", "add_on": "add_aaaa",
+    "payment": "inv_aaaa_1:1", "invoice": "inv_aaaa_1", "price": "basic.month.EUR.1",
 }  # fmt: skip
 SHUT = {
     "signed_out", "person_only", "staff_only", "no_account", "owner_only", "right_missing", "session_over", "csrf",
@@ -65,8 +67,8 @@ def people_of(here: World) -> dict[str, Person]:
 
 
 def test_every_route_is_open_for_those_it_names_and_shut_for_all_others(store: Store) -> None:
-    with product(store) as here:
-        found = people_of(here)
+    with shop(store) as at:
+        here, found = at.here, people_of(at.here)
         asked = 0
         for route in routes(here.app):
             if not route.path.startswith("/api/v1") and route.endpoint.need != "operator":  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from control_plane.storage.store import Store
 from tests.control_plane.people import Person, World
-from tests.control_plane.product import product
+from tests.control_plane.shop import shop
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Of each operation, allowed and forbidden ones; together they stay under half a minute.
@@ -28,8 +28,8 @@ EXAMPLES = 3
 
 @pytest.mark.slow
 def test_every_operation_answers_as_its_schema_says(store: Store) -> None:
-    with product(store) as here:
-        assert ask_everything(here) > 150
+    with shop(store) as at:
+        assert ask_everything(at.here) > 150
 
 
 def ask_everything(here: World) -> int:

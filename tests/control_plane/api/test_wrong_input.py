@@ -15,15 +15,15 @@ import sqlalchemy as sa
 from control_plane.storage.store import Store
 from tests.control_plane.api.wrong_input import ODD, Operation, operations, outside
 from tests.control_plane.people import Person, World
-from tests.control_plane.product import product
+from tests.control_plane.shop import shop
 
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
 def whole(store: Store) -> Iterator[World]:
-    with product(store) as made:
-        yield made
+    with shop(store) as made:
+        yield made.here
 
 
 class Callers:

@@ -1,0 +1,457 @@
+"""Paying over HTTP: what is shown is what is charged, what is not known yet is asked for, and what is wrong is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pypdfium2
+import pytest
+
+from control_plane.billing.catalogue import CATALOGUE
+from control_plane.billing.freeze import CardMonth
+from control_plane.gateway.errors import KeyReused, Misconfigured, Refused
+from control_plane.gateway.fake.faults import AnswerLost, Authenticate, Busy, Lost
+from control_plane.gateway.memory import MemoryGateway
+from control_plane.gateway.port import CardSaved, ChargeOrder
+from control_plane.money import Money
+from control_plane.storage.store import Store
+from tests.control_plane.entries import entry
+from tests.control_plane.product import product
+from tests.control_plane.shop import ASKS, DECLINED, Shop, shop
+
+MONTH = {"plan": "professional", "cycle": "month", "currency": "EUR"}
+
+
+@pytest.fixture
+def at(store: Store) -> Iterator[Shop]:
+    with shop(store) as made:
+        yield made
+
+
+def test_where_nobody_is_charged_there_are_no_such_routes(store: Store) -> None:
+    with product(store) as here:
+        assert here.customer("jane@example.com").call("GET", "/billing").status_code == 404
+        assert here.stranger().call("POST", "/gateway/events", {}).status_code == 404
+
+
+def test_the_public_price_list_is_what_newcomers_are_charged(at: Shop) -> None:
+    told = at.here.stranger().call("GET", "/price-list").json()
+    assert [plan["name"] for plan in told["plans"]] == ["basic", "professional", "business"]
+    rows = {row["id"]: row["net"] for one in (*told["plans"], *told["add_ons"]) for row in one["prices"]}
+    assert len(rows) == len(CATALOGUE.prices)
+    jane = at.buyer()
+    jane.gives(country="US")
+    with entry("BIL-02.5"):
+        for id_, net in rows.items():
+            row = CATALOGUE.price(id_)
+            if row.item in CATALOGUE.plans:
+                terms = {"plan": row.item, "cycle": row.cycle, "currency": row.amount.currency}
+                assert jane.quote(of="plan", **terms)["payable"] == net == str(row.amount)
+        assert jane.orders()["amount"] == rows["professional.month.EUR.1"] == "49.00 EUR"
+    assert at.gateway.outside.held() == {"EUR": Money(4_900, "EUR")}
+    polish = at.here.stranger().call("GET", "/price-list", params={"language": "pl"}).json()
+    assert polish["add_ons"][0]["name"] == "storage" and polish["plans"] == told["plans"]
+    unknown = at.here.stranger().call("GET", "/price-list", params={"language": "xx"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "language_unknown")
+
+
+def test_from_trial_to_a_paid_plan_with_an_invoice_that_can_be_read(at: Shop) -> None:
+    jane = at.buyer()
+    before = jane.standing
+    assert (before["state"], before["plan"], before["card"], before["next_charge"]) == ("trial", "", None, None)
+    assert jane.gives() == "saved"
+    quote = jane.quote(of="plan", **MONTH)
+    assert (quote["net"], quote["tax"], quote["payable"]) == ("49.00 EUR", "9.31 EUR", "58.31 EUR")
+    assert quote["lines"][0]["words"] == "Plan Professional, monthly" and quote["taxes"][0]["tax"] == "9.31 EUR"
+    made = jane.told("POST", "/billing/orders", {**MONTH, "seen": quote["payable"], "consent": True})
+    assert made["state"] == "processing" and made["amount"] == "58.31 EUR"
+    with entry("BIL-01.1"):
+        assert jane.standing["state"] == "trial" and jane.standing["payment"] == made
+        assert jane.refused("POST", "/billing/add-ons", {"add_on": "storage", "seen": "5.95 EUR"}) == (
+            409,
+            "plan_state",
+        )
+    assert jane.after(made)["state"] == "succeeded"
+    after = jane.standing
+    assert (after["state"], after["plan"], after["cycle"], after["currency"]) == (
+        "active",
+        "professional",
+        "month",
+        "EUR",
+    )
+    assert (after["period_first"], after["period_end"], after["autopay"]) == ("2026-11-25", "2026-12-25", True)
+    assert after["card"] == {"brand": "visa", "last4": "4242", "expires": "12/2030"}
+    assert after["next_charge"] == {"on": "2026-12-25", "payable": "58.31 EUR", "automatic": True}
+    assert after["payment"] is None
+    [row] = jane.told("GET", "/billing/invoices")["items"]
+    assert (row["kind"], row["state"], row["number"], row["gross"]) == (
+        "invoice",
+        "paid",
+        "ST-2026-000001",
+        "58.31 EUR",
+    )
+    whole = jane.told("GET", f"/billing/invoices/{row['id']}")
+    assert whole["buyer"]["name"] == "Jane's Lessons" and whole["lines"][0]["net"] == "49.00 EUR"
+    pdf = jane.call("GET", f"/billing/invoices/{row['id']}/pdf")
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.headers["content-disposition"] == 'attachment; filename="invoice-ST-2026-000001.pdf"'
+    text = pypdfium2.PdfDocument(pdf.content)[0].get_textpage().get_text_range()
+    assert "ST-2026-000001" in text and "58.31" in text
+    table = list(csv.DictReader(io.StringIO(jane.call("GET", "/billing/invoices.csv").text)))
+    assert [(one["number"], one["gross"]) for one in table] == [("ST-2026-000001", "58.31")]
+
+
+def test_a_price_that_changed_between_page_and_click_is_not_charged(at: Shop) -> None:
+    jane, desk = at.buyer(), at.desk()
+    jane.gives()
+    seen_sum = jane.quote(of="plan", **MONTH)["payable"]
+    body = {"item": "professional", "cycle": "month", "amount": "59.00", "currency": "EUR"}
+    made = desk.call("POST", "/staff/prices", body)
+    assert (made.status_code, made.json()) == (201, {"id": "professional.month.EUR.2"})
+    assert jane.refused("POST", "/billing/orders", {**MONTH, "seen": seen_sum}) == (409, "price_changed")
+    assert jane.standing["payment"] is None and jane.told("GET", "/billing/invoices")["items"] == []
+    assert jane.orders()["amount"] == "70.21 EUR"
+
+
+def test_the_same_order_under_one_key_is_one_order(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    body = {**MONTH, "seen": "58.31 EUR"}
+    key = {"Idempotency-Key": "order-of-jane-0001"}
+    first, again = (jane.told("POST", "/billing/orders", body, headers=key) for _ in range(2))
+    assert first == again
+    assert jane.refused("POST", "/billing/orders", body) == (409, "payment_running")
+    assert jane.after(first)["state"] == "succeeded"
+    assert len(jane.told("GET", "/billing/invoices")["items"]) == 1
+
+
+def test_an_order_needs_country_and_card_and_a_card_a_country(at: Shop) -> None:
+    jane = at.buyer()
+    order = {**MONTH, "seen": "49.00 EUR"}
+    assert jane.refused("POST", "/billing/orders", order) == (409, "country_missing")
+    assert jane.refused("POST", "/billing/cards") == (409, "country_missing")
+    assert jane.refused("PUT", "/billing/country", {"country": "QQ"}) == (422, "country_unknown")
+    assert jane.told("PUT", "/billing/country", {"country": "us"})["country"] == "US"
+    with entry("BIL-10.1"):
+        assert jane.refused("POST", "/billing/orders", order) == (409, "card_missing")
+        jane.gives(country="US")
+        jane.orders()
+        jane.told("DELETE", "/billing/card")
+        add_on = {"add_on": "presenter", "seen": jane.quote(of="add_on", add_on="presenter")["payable"]}
+        assert jane.refused("POST", "/billing/add-ons", add_on) == (409, "card_missing")
+    assert jane.refused("PUT", "/billing/consent", {"on": True}) == (409, "card_missing")
+
+
+def test_a_card_that_was_begun_is_gone_on_with_and_one_taken_away_is_forgotten(at: Shop) -> None:
+    jane, ben = at.buyer(), at.buyer("ben@example.com")
+    for one in (jane, ben):
+        one.told("PUT", "/billing/country", {"country": "DE"})
+    first, again = (jane.told("POST", "/billing/cards") for _ in range(2))
+    assert first == again and first["secret"].startswith(first["setup"])
+    assert jane.told("POST", f"/billing/cards/{first['setup']}/check") == {"state": "awaited"}
+    assert ben.refused("POST", f"/billing/cards/{first['setup']}/check") == (404, "card_unknown")
+    at.gateway.outside.enter_card(first["setup"], "4000000000000002", CardMonth(2030, 12))
+    assert jane.told("POST", f"/billing/cards/{first['setup']}/check") == {"state": "declined"}
+    assert jane.gives() == "saved"
+    second = jane.told("POST", "/billing/cards")["setup"]
+    assert second != first["setup"]
+    at.gateway.outside.enter_card(second, "4242424242424242", CardMonth(2031, 1))
+    assert jane.told("POST", f"/billing/cards/{second}/check") == {"state": "saved"}
+    assert jane.standing["card"]["expires"] == "01/2031"
+    saved = at.gateway.card_of(second)
+    assert isinstance(saved, CardSaved)
+    jane.told("DELETE", "/billing/card")
+    assert jane.standing["card"] is None
+    at.settle()
+    payer = at.gateway.open_payer(jane.account)
+    with pytest.raises(Refused, match="no_such_card"):
+        at.gateway.charge(ChargeOrder("after:1", payer, saved.card.token, Money(100, "EUR"), present=True))
+    assert jane.refused("DELETE", "/billing/card") == (404, "card_unknown")
+
+
+def test_who_comes_back_from_his_bank_has_paid_and_who_does_not_takes_it_back(at: Shop) -> None:
+    jane, ben = at.buyer(), at.buyer("ben@example.com")
+    jane.gives(ASKS)
+    ben.gives(ASKS)
+    first, second = jane.orders(), ben.orders()
+    with entry("BIL-02.2"):
+        assert first["state"] == "needs_action" and first["link"]
+        reference = first["link"].rpartition("/")[2]
+        assert jane.told("POST", f"/billing/payments/{first['key']}/check")["state"] == "needs_action"
+        at.gateway.outside.authenticate(reference, agrees=True)
+        assert jane.told("POST", f"/billing/payments/{first['key']}/check")["state"] == "succeeded"
+        assert jane.standing["state"] == "active"
+    for verb in ("check", "abandon"):
+        assert jane.refused("POST", f"/billing/payments/{second['key']}/{verb}") == (404, "payment_unknown")
+    assert jane.refused("GET", f"/billing/payments/{second['key']}") == (404, "payment_unknown")
+    ben.told("POST", f"/billing/payments/{second['key']}/abandon")
+    gone = ben.after(second)
+    assert (gone["state"], gone["code"]) == ("failed", "called_off") and ben.standing["state"] == "trial"
+    assert jane.told("POST", f"/billing/payments/{first['key']}/abandon")["state"] == "succeeded"
+    assert at.gateway.outside.held() == {"EUR": Money(5_831, "EUR")}
+
+
+def test_a_charge_whose_answer_was_lost_is_found_by_asking(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    at.script.then("charge", AnswerLost())
+    made = jane.orders()
+    assert made["state"] == "processing"
+    assert jane.told("POST", f"/billing/payments/{made['key']}/check")["state"] == "succeeded"
+    at.days(1)
+    assert at.gateway.outside.held() == {"EUR": Money(5_831, "EUR")}
+
+
+def test_a_gateway_that_is_busy_silent_or_says_no_is_told_at_one_door(
+    at: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jane = at.buyer()
+    jane.told("PUT", "/billing/country", {"country": "DE"})
+    at.script.then("open_payer", Busy(7), Lost())
+    busy, silent = (jane.call("POST", "/billing/cards") for _ in range(2))
+    assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (503, "gateway_busy", "7")
+    assert (silent.status_code, silent.json()["code"]) == (503, "gateway_silent")
+    assert int(silent.headers["retry-after"]) > 0
+
+    def fails(error: Exception) -> tuple[int, str]:
+        def fail(self: MemoryGateway, key: str) -> str:
+            raise error
+
+        monkeypatch.setattr(MemoryGateway, "open_payer", fail)
+        return jane.refused("POST", "/billing/cards")
+
+    assert fails(Refused("no_such_payer", "gone")) == (409, "gateway_no_such_payer")
+    assert fails(Refused("currency_unsupported", "not here")) == (422, "gateway_currency_unsupported")
+    caplog.clear()
+    assert fails(Misconfigured("credentials", "sk_live_secret")) == (500, "gateway_failed")
+    assert fails(KeyReused("acc_1")) == (500, "gateway_failed")
+    assert [record.getMessage() for record in caplog.records].count("gateway failed") == 2
+    assert "sk_live_secret" not in caplog.text
+    monkeypatch.undo()
+    assert jane.gives() == "saved"
+
+
+def test_add_ons_are_bought_for_the_days_left_and_end_with_them(at: Shop) -> None:
+    jane = at.buyer()
+    with entry("BIL-10.2"):
+        free = {"add_on": "storage", "quantity": 1, "seen": "5.00 EUR"}
+        assert jane.refused("POST", "/billing/add-ons", free) == (409, "plan_state")
+        assert jane.refused("POST", "/billing/quotes", {"of": "add_on", "add_on": "storage"}) == (409, "plan_state")
+    jane.gives()
+    jane.orders()
+    at.days(10)
+    quote = jane.quote(of="add_on", add_on="storage", quantity=3)
+    assert (quote["net"], quote["payable"]) == ("10.00 EUR", "11.90 EUR")
+    assert quote["lines"][0]["detail"].endswith("20 of 30 days")
+    wish = {"add_on": "storage", "quantity": 3, "seen": "11.90 EUR"}
+    assert jane.after(jane.told("POST", "/billing/add-ons", wish))["state"] == "succeeded"
+    [has] = jane.standing["add_ons"]
+    assert (has["add_on"], has["quantity"], has["paid_until"], has["renews"]) == ("storage", 3, "2026-12-25", True)
+    assert jane.standing["next_charge"]["payable"] == "76.16 EUR"
+    ben = at.buyer("ben@example.com")
+    assert ben.refused("DELETE", f"/billing/add-ons/{has['id']}") == (404, "add_on_unknown")
+    jane.told("DELETE", f"/billing/add-ons/{has['id']}")
+    assert jane.standing["add_ons"][0]["renews"] is False
+    assert jane.standing["next_charge"]["payable"] == "58.31 EUR"
+    at.days(20)
+    assert jane.standing["add_ons"] == [] and at.gateway.outside.held() == {"EUR": Money(2 * 5_831 + 1_190, "EUR")}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "code"),
+    [(0, "field_malformed"), (-1, "field_malformed"), (1.5, "field_malformed"), (51, "quantity_max")],
+)
+def test_quantities_that_nobody_can_buy_are_refused(at: Shop, quantity: Any, code: str) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    for path, body in (
+        ("/billing/quotes", {"of": "add_on"}),
+        ("/billing/add-ons", {"seen": "5.95 EUR"}),
+    ):
+        answer = jane.call("POST", path, {**body, "add_on": "storage", "quantity": quantity})
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, "quantity")
+    assert jane.standing["add_ons"] == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "code", "field"),
+    [
+        ({"currency": "XXX"}, "plan_currency", "currency"),
+        ({"currency": "eur"}, "field_malformed", "currency"),
+        ({"plan": "gold"}, "plan_unknown", "plan"),
+        ({"plan": ""}, "plan_unknown", "plan"),
+        ({"cycle": "once"}, "field_malformed", "cycle"),
+        ({"seen": 58.31}, "field_malformed", "seen"),
+        ({"seen": "58,31 EUR"}, "field_malformed", "seen"),
+    ],
+)
+def test_what_is_not_sold_cannot_be_ordered(at: Shop, wish: dict[str, Any], code: str, field: str) -> None:
+    jane = at.buyer()
+    jane.gives()
+    answer = jane.call("POST", "/billing/orders", {**MONTH, "seen": "58.31 EUR", **wish})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field)
+    assert jane.standing["payment"] is None
+
+
+def test_a_dearer_plan_begins_now_and_a_cheaper_one_with_the_next_period(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    at.days(15)
+    up = {"plan": "business", "cycle": "month"}
+    assert jane.quote(of="upgrade", **up)["payable"] == "59.50 EUR"
+    for other in ({}, {"seen": "59.49 EUR"}):
+        assert jane.refused("POST", "/billing/plan", {**up, **other}) == (409, "price_changed")
+    made = jane.told("POST", "/billing/plan", {**up, "seen": "59.50 EUR"})["payment"]
+    assert jane.after(made)["state"] == "succeeded" and jane.standing["plan"] == "business"
+    down = {"plan": "basic", "cycle": "month"}
+    assert jane.refused("POST", "/billing/quotes", {"of": "upgrade", **down}) == (409, "no_upgrade")
+    assert jane.refused("POST", "/billing/plan", {**down, "seen": "1.00 EUR"}) == (409, "price_changed")
+    assert jane.told("POST", "/billing/plan", down) == {"payment": None}
+    after = jane.standing
+    assert (after["plan"], after["next_plan"], after["next_charge"]["payable"]) == ("business", "basic", "22.61 EUR")
+
+
+def test_a_freeze_says_from_when_and_what_comes_after_it_and_ends_by_hand(at: Shop) -> None:
+    jane = at.buyer()
+    assert jane.refused("POST", "/billing/freeze", {"days": 30}) == (409, "freeze_state")
+    jane.gives()
+    jane.orders()
+    for days in (0, 91, 1.5, "a month"):
+        answer = jane.call("POST", "/billing/freeze", {"days": days})
+        assert (answer.status_code, answer.json()["field"]) == (422, "days")
+    after = jane.told("POST", "/billing/freeze", {"days": 40})
+    assert after["freeze_days"] == 40 and after["next_charge"]["on"] == "2027-02-03"
+    assert jane.refused("POST", "/billing/cancellation") == (409, "freeze_pending")
+    assert jane.told("DELETE", "/billing/freeze")["next_charge"]["on"] == "2026-12-25"
+    jane.told("POST", "/billing/freeze", {"days": 40})
+    at.days(35)
+    frozen = jane.standing
+    assert (frozen["state"], frozen["freeze_first"], frozen["freeze_end"]) == ("frozen", "2026-12-25", "2027-02-03")
+    assert frozen["next_charge"] == {"on": "2027-02-03", "payable": "58.31 EUR", "automatic": True}
+    assert jane.refused("POST", "/billing/cancellation") == (409, "through_support")
+    assert jane.after(jane.told("POST", "/billing/unfreeze"))["state"] == "succeeded"
+    again = jane.standing
+    assert (again["state"], again["period_first"], again["freeze_first"]) == ("active", "2026-12-30", None)
+    assert jane.refused("POST", "/billing/unfreeze") == (409, "not_frozen")
+
+
+def test_a_card_that_ends_sooner_keeps_a_freeze_from_being_asked_for(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives(expires=CardMonth(2026, 12))
+    jane.orders()
+    after = jane.told("POST", "/billing/freeze", {"days": 90})
+    assert after["next_charge"]["on"] == "2026-12-31"
+    ben = at.buyer("ben@example.com")
+    ben.gives(expires=CardMonth(2026, 11))
+    ben.orders()
+    assert ben.refused("POST", "/billing/freeze", {"days": 90}) == (409, "card_ends")
+
+
+def test_nobody_who_is_suspended_freezes(at: Shop) -> None:
+    jane, desk = at.buyer(), at.desk()
+    jane.gives()
+    jane.orders()
+    body = {"reason": "abuse", "ticket": "T-1"}
+    assert desk.call("POST", f"/staff/accounts/{jane.account}/suspend", body).status_code == 200
+    with entry("BIL-21.10"):
+        assert jane.refused("POST", "/billing/freeze", {"days": 30}) == (409, "suspended")
+        assert jane.standing["freeze_days"] is None and jane.standing["period_end"] == "2026-12-25"
+
+
+def test_a_cancellation_is_taken_back_or_goes_on_to_the_end_of_the_days(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    after = jane.told("POST", "/billing/cancellation")
+    assert after["cancel_requested_at"].startswith("2026-11-25T12:00") and after["next_charge"] is None
+    with entry("BIL-31.4"):
+        wish = {"add_on": "presenter", "seen": jane.quote(of="add_on", add_on="presenter")["payable"]}
+        assert jane.after(jane.told("POST", "/billing/add-ons", wish))["state"] == "succeeded"
+        assert jane.standing["next_charge"] is None and jane.standing["add_ons"][0]["paid_until"] == "2026-12-25"
+    back = jane.told("DELETE", "/billing/cancellation")
+    assert back["cancel_requested_at"] is None and back["next_charge"]["on"] == "2026-12-25"
+
+
+def test_who_lacks_the_right_changes_nothing(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    member = at.here.member(jane.person, "ida@example.com", ["events"])
+    with entry("BIL-32.2"):
+        for method, path in (("POST", "/billing/cancellation"), ("DELETE", "/billing/card"), ("GET", "/billing")):
+            answer = member.call(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (403, "right_missing")
+        assert jane.standing["cancel_requested_at"] is None and jane.standing["card"]
+
+
+def test_an_expired_account_reads_its_bills_buys_nothing_more_and_comes_back(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    assert jane.told("PUT", "/billing/consent", {"on": False})["next_charge"]["automatic"] is False
+    at.days(31)
+    expired = jane.standing
+    assert (expired["state"], expired["window_end"], expired["next_charge"]) == ("expired", "2027-03-25", None)
+    with entry("BIL-15.4"):
+        [row] = jane.told("GET", "/billing/invoices")["items"]
+        assert jane.call("GET", f"/billing/invoices/{row['id']}/pdf").content.startswith(b"%PDF")
+    with entry("BIL-18.4"):
+        wish = {"add_on": "presenter", "seen": "8.33 EUR"}
+        assert jane.refused("POST", "/billing/add-ons", wish) == (409, "plan_state")
+        assert jane.standing["add_ons"] == []
+    with entry("BIL-37.1"):
+        assert jane.orders()["state"] == "succeeded"
+        back = jane.standing
+        assert (back["state"], back["period_first"]) == ("active", "2026-12-26")
+
+
+def test_a_declined_card_leaves_the_trial_as_it_was(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives(DECLINED)
+    made = jane.orders()
+    assert (made["state"], made["code"]) == ("failed", "declined") and jane.standing["state"] == "trial"
+    [row] = jane.told("GET", "/billing/invoices")["items"]
+    assert (row["state"], row["number"]) == ("void", "")
+    assert len(jane.call("GET", "/billing/invoices.csv").text.splitlines()) == 1
+
+
+def test_the_history_comes_in_pages_and_only_its_own(at: Shop) -> None:
+    jane, ben = at.buyer(), at.buyer("ben@example.com")
+    jane.gives()
+    for _ in range(3):
+        at.script.then("charge", Authenticate())
+        made = jane.orders()
+        jane.told("POST", f"/billing/payments/{made['key']}/abandon")
+        assert jane.after(made)["state"] == "failed"
+    first = jane.told("GET", "/billing/invoices", params={"limit": 2})
+    rest = jane.told("GET", "/billing/invoices", params={"limit": 2, "cursor": first["next"]})
+    ids = [row["id"] for row in (*first["items"], *rest["items"])]
+    assert len(set(ids)) == 3 and len(first["items"]) == 2 and rest["next"] is None
+    for path in (ids[0], f"{ids[0]}/pdf"):
+        assert ben.refused("GET", f"/billing/invoices/{path}") == (404, "invoice_unknown")
+    assert ben.refused("GET", "/billing/invoices?cursor=x!") == (422, "field_malformed")
+    assert ben.refused("GET", "/billing/invoices?cursor=xxxx") == (422, "cursor_malformed")
+
+
+def test_names_with_formulas_are_harmless_in_the_table(at: Shop) -> None:
+    jane = at.buyer(business_name="=HYPERLINK(1)")
+    jane.gives()
+    jane.orders()
+    [row] = csv.DictReader(io.StringIO(jane.call("GET", "/billing/invoices.csv").text))
+    assert row["buyer"] == "'=HYPERLINK(1)" and row["net"] == "49.00"
+
+
+def test_a_bank_that_is_asked_once_more_charges_once(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    at.script.then("charge", Lost()).then("ask", Lost())
+    made = jane.orders()
+    assert jane.refused("POST", f"/billing/payments/{made['key']}/check") == (503, "gateway_silent")
+    at.days(1)
+    assert jane.told("GET", f"/billing/payments/{made['key']}")["state"] == "succeeded"
+    assert at.gateway.outside.held() == {"EUR": Money(5_831, "EUR")}
