@@ -131,10 +131,11 @@ def coming(connection: sa.Connection, setup: Setup, account: str) -> Coming | No
     one, terms = held.one, held.one.next_terms or held.one.terms
     if one.cancel_requested_at is not None or one.charging is not None or terms is None:
         return None
+    why: machine.Why
     if one.state == "frozen" and one.frozen is not None:
-        on, why = one.frozen.end, cast(machine.Why, "unfreeze")
+        on, why = one.frozen.end, "unfreeze"
     elif one.state == "active" and one.period is not None:
-        on, why = one.period.end, cast(machine.Why, "renewal")
+        on, why = one.period.end, "renewal"
         if one.freeze_days is not None:
             card = cards.on_file(connection, account)
             with contextlib.suppress(Conflict):  # the card ends too soon: he will go on paying

@@ -60,6 +60,7 @@ def run(folder: Path, at: datetime.datetime, last: int) -> int:
             step()
 
     with till(store, at, gateway=Watched, directory=folder, publish=False) as here:
+        assert isinstance(here.gateway, Watched)
         here.gateway.step = step
         event.listen(store.engine, "before_cursor_execute", step)
         # A lease is over after ten minutes, and what failed once is tried again.

@@ -110,7 +110,8 @@ def test_an_add_on_needs_a_card_and_ends_with_its_days_or_its_plan(store: Store)
 
 def amounts(at: Till, jane: Customer) -> dict[str, int]:
     today = at.clock.now().date()
-    return dict(at.store.read(lambda connection: add_ons.amounts(connection, at.setup, jane.id, today)))
+    found = at.store.read(lambda connection: add_ons.amounts(connection, at.setup, jane.id, today))
+    return {str(adds): amount for adds, amount in found.items()}
 
 
 def test_an_add_on_bought_after_cancelling_ends_with_the_plan(store: Store) -> None:
