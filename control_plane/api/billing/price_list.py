@@ -79,7 +79,7 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
                     name=plan.name,
                     title=plan.title,
                     members=plan.members,
-                    seats=dict(plan.seats),
+                    seats={str(kind): seats for kind, seats in plan.seats.items()},
                     presenters=plan.presenters,
                     storage_bytes=plan.storage_bytes,
                     recording_bytes=plan.recording_bytes,
