@@ -131,11 +131,11 @@ def coming(connection: sa.Connection, setup: Setup, account: str) -> Coming | No
     one, terms = held.one, held.one.next_terms or held.one.terms
     if one.cancel_requested_at is not None or one.charging is not None or terms is None:
         return None
-    why: machine.Why
+    why: machine.Why = "unfreeze" if one.state == "frozen" else "renewal"
     if one.state == "frozen" and one.frozen is not None:
-        on, why = one.frozen.end, "unfreeze"
+        on = one.frozen.end
     elif one.state == "active" and one.period is not None:
-        on, why = one.period.end, "renewal"
+        on = one.period.end
         if one.freeze_days is not None:
             card = cards.on_file(connection, account)
             with contextlib.suppress(Conflict):  # the card ends too soon: he will go on paying

@@ -27,6 +27,7 @@ PAYS = "4242424242424242"
 DECLINED = "4000000000000341"
 ASKS = "4000002760003184"
 GOOD = CardMonth(2030, 12)
+MONTH = {"plan": "professional", "cycle": "month", "currency": "EUR"}
 
 
 @dataclass
