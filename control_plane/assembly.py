@@ -133,7 +133,7 @@ def build(told: Told, clock: Clock) -> Built:
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
             lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
-            pages.area(door, guesses, public_events, mailbox),
+            pages.area(door, guesses, public_events, mailbox, charged),
             lambda doors: doors.adopt(legal.router),
             *_test_clock(clock, work, folder, runner),
         ],

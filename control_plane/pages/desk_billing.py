@@ -1,0 +1,128 @@
+"""[I/O] The staff desk's view of an account's billing: goodwill refunds, the end of an agreement, disputes."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from control_plane.accounts import fields, people
+from control_plane.api.accounts.staff import Ticket
+from control_plane.api.doors import Here, form, need
+from control_plane.billing import disputes, ending, invoices, refunds
+from control_plane.billing.invoices import Invoice
+from control_plane.billing.words import Words
+from control_plane.errors import ControlPlaneError
+from control_plane.money import Money, parse
+from control_plane.pages.billing import ONE_DAY, whole
+from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
+from control_plane.pages.shell import Pages, see
+from control_plane.pages.subscribed import standing
+from control_plane.paying import Paying
+
+# What the desk looks at on one page; older ones stand in the customer's own history.
+INVOICES = 100
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A dispute, as the page tells it."""
+
+    reference: str
+    payment: str
+    sum: Money
+    state: str
+    opened_at: datetime.datetime
+
+
+def router(pages: Pages, paying: Paying) -> APIRouter:
+    """Routes for staff."""
+    doors, setup = pages.doors, paying.setup
+    routes = doors.pages()
+    now = doors.clock.now
+
+    def billing_form(request: Request, account: str, shown: Form, which: str = "") -> Response:
+        said = Words(pages.language(request))
+
+        def ask(connection: sa.Connection) -> dict[str, Any]:
+            found = standing(connection, now(), setup, account)
+            active = found.one.state == "active" and found.one.period is not None
+            return {
+                "account": people.account(connection, account),
+                "stands": found,
+                "rows": invoices.newest(connection, account, limit=INVOICES),
+                "disputes": [_taken(row) for row in disputes.of_account(connection, account)],
+                "unused": found.one.period.unused(found.today) if active and found.one.period else 0,
+            }
+
+        def lines_of(one: Invoice) -> list[tuple[str, str]]:
+            draft = one.draft
+            words = zip(draft.lines, one.document.words, strict=True)
+            return [(str(number), f"{what}: {said.sum(line.net)}") for number, (line, what) in enumerate(words)]
+
+        return pages.show(
+            request,
+            "desk_billing.html",
+            form=shown,
+            which=which,
+            said=said,
+            one_day=ONE_DAY,
+            lines_of=lines_of,
+            **doors.store.read(ask),
+        )
+
+    @routes.get("/desk/accounts/{account}/billing")
+    @need("staff")
+    def billing_page(request: Request, account: str) -> Response:
+        """Sums, states and days; nothing of what is in the account (ACC-27)."""
+        return billing_form(request, account, Form())
+
+    @routes.post("/desk/accounts/{account}/billing/refund")
+    @need("staff")
+    def refund(request: Request, visit: Here, account: str) -> Response:
+        """Out of goodwill (BIL-06)."""
+        sent, which = form(request), form(request).one("invoice")
+
+        def use_case(connection: sa.Connection) -> None:
+            ticket = fields.ticket(taken(Ticket, {"ticket": sent.one("ticket")}).ticket)
+            paid = invoices.by_id(connection, which, account)
+            line = whole(sent.one("line"), "refund_malformed", "amount")
+            amount = parse(sent.one("amount").strip(), paid.draft.currency)
+            actor = f"staff:{visit.caller.person}"
+            refunds.goodwill(connection, now(), setup, paid.id, {line: amount}, actor, ticket=ticket)
+
+        try:
+            doors.write(use_case)
+        except (Refused, ControlPlaneError) as wrong:
+            errors = errors_of(wrong, "amount", "ticket")
+            return billing_form(request, account, Form(typed(sent), errors), which)
+        return see(f"/desk/accounts/{account}/billing?done=refunded")
+
+    @routes.post("/desk/accounts/{account}/billing/end")
+    @need("staff")
+    def end(request: Request, visit: Here, account: str) -> Response:
+        """For a cause (BIL-40), or without one and with the unused days given back (BIL-43)."""
+        sent = form(request)
+
+        def use_case(connection: sa.Connection) -> None:
+            ticket = fields.ticket(taken(Ticket, {"ticket": sent.one("ticket")}).ticket)
+            people.account(connection, account)
+            actor = f"staff:{visit.caller.person}"
+            ending.terminate(connection, now(), setup, account, sent.one("ground"), actor=actor, ticket=ticket)
+
+        try:
+            doors.write(use_case)
+        except (Refused, ControlPlaneError) as wrong:
+            errors = errors_of(wrong, "ground", "ticket")
+            return billing_form(request, account, Form(typed(sent), errors), "end")
+        return see(f"/desk/accounts/{account}/billing?done=terminated")
+
+    return routes
+
+
+def _taken(row: sa.Row[Any]) -> Taken:
+    return Taken(row.reference, row.payment, Money(row.amount, row.currency), row.state, row.opened_at)
