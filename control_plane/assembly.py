@@ -18,6 +18,7 @@ from control_plane import keys, pages, paying, standing
 from control_plane.accounts import account as machine
 from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup
+from control_plane.api import billing as billing_api
 from control_plane.api import clock as clock_api
 from control_plane.api import legal, media, rooms
 from control_plane.api.app import Area, application
@@ -25,6 +26,7 @@ from control_plane.api.caller import Caller
 from control_plane.api.settings import Settings
 from control_plane.appoint import url_of
 from control_plane.billing import subscriptions
+from control_plane.billing.counter import Counter
 from control_plane.clock import Clock, TestClock
 from control_plane.errors import NotFound
 from control_plane.handlers import handlers
@@ -135,6 +137,7 @@ def build(told: Told, clock: Clock) -> Built:
             lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
             pages.area(door, guesses, public_events, mailbox, charged),
             lambda doors: doors.adopt(legal.router),
+            *(billing_api.areas(Counter(store, clock, charged.setup, charged.gateway)) if charged else []),
             *_test_clock(clock, work, folder, runner),
         ],
         public_events=public_events,

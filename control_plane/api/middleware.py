@@ -16,15 +16,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control_plane.api import doors, probes, problems
 from control_plane.api.limits import address_key
 from control_plane.errors import TooMany
+from control_plane.gateway.port import EVENT_BYTES_MAX
 from control_plane.watch.timing import stopwatch
 from sfu import logs
 
 log = logging.getLogger("stentor.control")
 
-# The largest that anything here is sent is a scanned order (base64 in JSON); all else is a few KiB.
+# The largest that anything here is sent are a scanned order (base64 in JSON) and a gateway's events; all else is a few
+# KiB.
 BODY_BYTES_MAX = 64 * 1024
-LARGE_BODY_BYTES_MAX = 8 * 1024 * 1024
-LARGE_BODIES = frozenset(("/api/v1/staff/accounts",))
+LARGE_BODIES = {"/api/v1/staff/accounts": 8 * 1024 * 1024, "/api/v1/gateway/events": EVENT_BYTES_MAX}
 # Somebody has noticed by then.
 SLOW_S = 1.0
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
@@ -41,7 +42,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = LARGE_BODY_BYTES_MAX if scope["path"] in LARGE_BODIES else BODY_BYTES_MAX
+        most = LARGE_BODIES.get(scope["path"], BODY_BYTES_MAX)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > most:
             await self._refuse(scope, receive, send)

@@ -27,6 +27,18 @@ def page(rows: Sequence[T], key: Callable[[T], str], cursor: str, limit: int) ->
     return cut, _write(start + len(cut), key(cut[-1])) if cut and more else None
 
 
+def place(cursor: str) -> int:
+    """How many rows come before what the cursor asks for: of lists whose rows are counted and never go, which are read
+    from there on. Raises Invalid with field `cursor`."""
+    return _read(cursor)[0] if cursor else 0
+
+
+def counted(rows: Sequence[T], key: Callable[[T], str], start: int, limit: int) -> tuple[list[T], str | None]:
+    """`limit` of the rows from `start` on, and the next cursor. Give one row more than `limit` where there is one."""
+    cut = list(rows[:limit])
+    return cut, _write(start + limit, key(cut[-1])) if len(rows) > limit else None
+
+
 def listed(items: list[Any], cursor: str | None) -> dict[str, Any]:
     """The body of a list."""
     return {"items": items, "next": cursor}

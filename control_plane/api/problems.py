@@ -17,10 +17,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from control_plane.errors import ControlPlaneError
+from control_plane.gateway.errors import EventRejected, GatewayError, OutcomeUnknown, Refused, TryLater
 from control_plane.running import faults
 from sfu import logs
 
 MEDIA_TYPE = "application/problem+json"
+# What of an order to the gateway was wrong in itself; else something stood in its way.
+_WRONG_ORDERS = frozenset(("amount_not_positive", "amount_too_fine", "currency_unsupported", "key_malformed"))
+# After this an order whose answer was lost has been asked for.
+_ASKED_AFTER_S = 5
 _log = logging.getLogger("stentor.control")
 
 
@@ -123,6 +128,22 @@ def unexpected(scope: Scope, fault: Exception) -> Response:
     return told(scope, 500, "internal", "a fault of ours")
 
 
+def of_gateway(scope: Scope, error: GatewayError) -> Response:
+    """The answer where the gateway could not do what was asked. Its own words name keys, which are for the log."""
+    if isinstance(error, TryLater):
+        words, after = "the payment gateway is busy; try again later", float(error.retry_after_s)
+        return told(scope, 503, "gateway_busy", words, retry_after_s=after)
+    if isinstance(error, OutcomeUnknown):
+        words = "the payment gateway did not answer; ask again how it stands"
+        return told(scope, 503, "gateway_silent", words, retry_after_s=_ASKED_AFTER_S)
+    if isinstance(error, Refused):
+        status = 422 if error.code in _WRONG_ORDERS else 409
+        return told(scope, status, f"gateway_{error.code}", "the payment gateway does not take this")
+    # Credentials that do not hold, or a key that was used twice: the operator's, or a fault of ours.
+    _log.error("gateway failed", extra=logs.fields(**whereabouts(scope), code=error.code))
+    return told(scope, 500, "gateway_failed", "a fault of ours")
+
+
 def whereabouts(scope: Scope) -> dict[str, str]:
     """Which request it is, for the log: ids and our own words, nothing that the caller chose but the id of a proxy."""
     visit = scope.get("state", {}).get("visit")
@@ -152,6 +173,14 @@ def install(app: FastAPI) -> None:
             field=error.field,
             retry_after_s=error.retry_after_s,
         )
+
+    @app.exception_handler(GatewayError)
+    async def gateway(request: Request, error: GatewayError) -> Response:
+        return of_gateway(request.scope, error)
+
+    @app.exception_handler(EventRejected)
+    async def event(request: Request, error: EventRejected) -> Response:
+        return told(request.scope, 400, f"event_{error.code}", "this is no event of our gateway's for us")
 
     @app.exception_handler(RequestValidationError)
     async def schema(request: Request, error: RequestValidationError) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,10 @@ from control_plane.billing.tables import cards, payers
 from control_plane.errors import NotFound
 from control_plane.gateway.port import Card
 from control_plane.running import audit, inserts
+
+_UNKNOWN = "no card is being entered under this reference"
+# Of a card that was begun: not given yet, charged from now on, not taken, taken away or replaced.
+State = Literal["awaited", "saved", "declined", "removed"]
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,19 @@ def set_payer(connection: sa.Connection, account: str, reference: str) -> None:
 
 
 def set_discount(
-    connection: sa.Connection, now: datetime.datetime, account: str, discount: Discount | None, actor: str
+    connection: sa.Connection,
+    now: datetime.datetime,
+    account: str,
+    discount: Discount | None,
+    actor: str,
+    ticket: str = "",
 ) -> None:
     """From the next period on (BIL-46); by staff. Raises NotFound before `set_country`."""
     part, until = ("", None) if discount is None else (str(discount.part), discount.until)
     changed = payers.update().where(payers.c.account == account).values(discount=part, discount_until=until)
     if not connection.execute(changed).rowcount:
         raise NotFound("payer_unknown", "this account has not said yet in which country it is")
-    ids = {"discount": part.replace("/", "_of_") or "none"}
+    ids = {"discount": part.replace("/", "_of_") or "none", **({"ticket": ticket} if ticket else {})}
     audit.record(connection, now, actor=actor, account=account, code="discount_set", ids=ids)
 
 
@@ -141,15 +150,18 @@ def awaited(connection: sa.Connection, account: str) -> str | None:
     return None if found is None else str(found)
 
 
-def account_of(connection: sa.Connection, setup: str) -> str:
-    """Whose set-up it is. Raises NotFound."""
-    return str(_of_setup(connection, setup).account)
+def state_of(connection: sa.Connection, account: str, setup: str) -> State:
+    """How the account's set-up stands. Raises NotFound, also for one of another account."""
+    row = _of_setup(connection, setup)
+    if row.account != account:
+        raise NotFound("card_unknown", _UNKNOWN)
+    return cast(State, row.state)
 
 
 def _of_setup(connection: sa.Connection, setup: str) -> sa.Row[Any]:
     row = connection.execute(cards.select().where(cards.c.setup == setup)).one_or_none()
     if row is None:
-        raise NotFound("card_unknown", "no card is being entered under this reference")
+        raise NotFound("card_unknown", _UNKNOWN)
     return row
 
 

@@ -7,6 +7,7 @@ later; an event usually brings it sooner.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -110,6 +111,10 @@ class Collector:
         assert not isinstance(outcome, Unseen)
         return outcome
 
+    def _forget(self, letter: outbox.Letter) -> None:
+        with contextlib.suppress(Refused):  # it has no such card: nothing is left to forget
+            self._gateway.forget_card(letter.payload["token"])
+
     def _payment(self, letter: outbox.Letter) -> Payment:
         return self._store.read(lambda connection: payments.by_key(connection, letter.payload["payment"]))
 
@@ -117,4 +122,5 @@ class Collector:
         "charge": _charge,
         "call_off": _call_off,
         "refund": _refund,
+        "forget": _forget,
     }

@@ -107,10 +107,10 @@ def ended(
     jobs.cancel(connection, f"billing.action_over:{payment.key}")
 
 
-def by_key(connection: sa.Connection, key: str) -> Payment:
-    """Raises NotFound."""
+def by_key(connection: sa.Connection, key: str, account: str | None = None) -> Payment:
+    """Raises NotFound, also for one of another account than `account`."""
     row = connection.execute(payments.select().where(payments.c.key == key)).one_or_none()
-    if row is None:
+    if row is None or (account is not None and row.account != account):
         raise NotFound("payment_unknown", "there is no such payment")
     return _payment(row)
 

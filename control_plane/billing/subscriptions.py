@@ -6,6 +6,7 @@ collect, periods, jobs of later days, mails. Who may bring an event about is dec
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from control_plane.billing import add_ons, cards, invoices, payments, periods, p
 from control_plane.billing import subscription as machine
 from control_plane.billing.charges import Draft, Line, draft, full_period
 from control_plane.billing.credit import open_ as open_credit
+from control_plane.billing.freeze import frozen_span
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Charging, Event, Subscription
 from control_plane.billing.tables import subscriptions
 from control_plane.billing.tax import Treatment
-from control_plane.errors import NotFound
+from control_plane.errors import Conflict, NotFound
 from control_plane.periods import day_of
 from control_plane.running import audit, events, inserts, jobs, outbox
 
@@ -113,6 +115,35 @@ def next_invoice(
         price = add_ons.price_at(connection, setup, one, charging.terms.cycle, held.currency, now)
         lines.append(full_period("add_on", price, charging.period, tax, quantity=one.quantity, discount=discount))
     return draft(lines, open_credit(connection, account))
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What is charged next, and on which day; without consent to recurring charges, what would have to be paid then."""
+
+    on: datetime.date
+    draft: Draft
+
+
+def coming(connection: sa.Connection, setup: Setup, account: str) -> Coming | None:
+    """As things stand now: on the first day that is not paid for, or the one after a freeze. None where nothing comes:
+    it was cancelled, is not paid, or its charge is on its way."""
+    held = of(connection, account)
+    one, terms = held.one, held.one.next_terms or held.one.terms
+    if one.cancel_requested_at is not None or one.charging is not None or terms is None:
+        return None
+    if one.state == "frozen" and one.frozen is not None:
+        on, why = one.frozen.end, cast(machine.Why, "unfreeze")
+    elif one.state == "active" and one.period is not None:
+        on, why = one.period.end, cast(machine.Why, "renewal")
+        if one.freeze_days is not None:
+            card = cards.on_file(connection, account)
+            with contextlib.suppress(Conflict):  # the card ends too soon: he will go on paying
+                on = frozen_span(on, one.freeze_days, card.expires if card else None).end
+    else:
+        return None
+    charging = Charging(terms.period(on), terms, why)
+    return Coming(on, next_invoice(connection, _midnight(on), setup, account, held, charging))
 
 
 def tax_on(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Treatment:

@@ -11,6 +11,7 @@ from control_plane.billing import cards, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.setup import Setup
 from control_plane.gateway.port import Card, CardAwaited, CardDeclined, SetupOutcome
+from control_plane.running import outbox
 
 ACTOR = "system:billing"
 
@@ -40,9 +41,11 @@ def renewed(connection: sa.Connection, now: datetime.datetime, setup: Setup, car
 
 
 def remove(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, *, actor: str) -> str:
-    """Charge it no more: its token, for the gateway to forget it after the commit. Recurring charges end with it.
-    Raises NotFound without a card."""
+    """Charge it no more; the gateway is told to forget it after the commit. Recurring charges end with it. Returns its
+    token. Raises NotFound without a card."""
     token = cards.remove(connection, now, account)
+    order = {"what": "forget", "token": token}
+    outbox.put(connection, now, kind="gateway", key=f"forget:{token}", account=account, payload=order)
     if subscriptions.of(connection, account).version:
         subscriptions.step(connection, now, setup, account, machine.SetAutopay(False), actor=actor)
         _changed(connection, now, setup, account)
