@@ -165,16 +165,13 @@ def ask_freeze(
     return subscriptions.step(connection, now, setup, account, event, actor=actor)
 
 
-def quote_renewal(
-    connection: sa.Connection, setup: Setup, account: str, terms: Terms | None = None
-) -> Draft:
-    """What the period after the paid one costs on its first day, of the plan that goes on then or of other `terms`.
-    Raises Conflict "plan_state" where there is none, Invalid for what is not sold."""
+def quote_next(connection: sa.Connection, setup: Setup, account: str, terms: Terms) -> Draft:
+    """What the period after the paid one costs on its first day, if it is of these terms. Raises Conflict "plan_state"
+    where none is paid, Invalid for what is not sold."""
     held = subscriptions.of(connection, account)
-    wanted = terms or held.one.next_terms or held.one.terms
-    if held.one.state != "active" or held.one.period is None or wanted is None:
+    if held.one.state != "active" or held.one.period is None:
         raise Conflict("plan_state", f"a subscription that is {held.one.state} does not renew")
-    charging = Charging(wanted.period(held.one.period.end), wanted, "renewal")
+    charging = Charging(terms.period(held.one.period.end), terms, "renewal")
     due = datetime.datetime.combine(held.one.period.end, datetime.time(tzinfo=datetime.UTC))
     return subscriptions.next_invoice(connection, due, setup, account, held, charging)
 

@@ -48,10 +48,8 @@ def goodwill(
     invoice: str,
     amounts: Mapping[int, Money],
     actor: str,
-    *,
-    ticket: str = "",
 ) -> Invoice:
-    """Give net sums back by the number of the line; by staff, for a `ticket`. Raises NotFound, Invalid, Conflict (charges.give_back),
+    """Give net sums back by the number of the line; by staff. Raises NotFound, Invalid, Conflict (charges.give_back),
     Conflict "not_paid" and "disputed"."""
     paid = invoices.by_id(connection, invoice)
     if paid.state != "paid" or paid.kind != "invoice":
@@ -60,7 +58,7 @@ def goodwill(
         raise Conflict("disputed", "his issuer has taken this payment back: it is the dispute that decides")
     before = [note.draft for note in invoices.notes_of(connection, paid.id)]
     note = give_back(paid.draft, amounts, before)
-    return _return(connection, now, setup, paid, note, before, "goodwill", actor, ticket)
+    return _return(connection, now, setup, paid, note, before, "goodwill", actor)
 
 
 def ended(connection: sa.Connection, now: datetime.datetime, key: str, reference: str, *, arrived: bool) -> None:
@@ -99,7 +97,6 @@ def _return(
     before: list[Draft],
     why: str,
     actor: str,
-    ticket: str = "",
 ) -> Invoice:
     made = invoices.credit_note(connection, now, setup, paid, note)
     to = returned(note, paid.draft, before)
@@ -119,7 +116,7 @@ def _return(
         credit.add(connection, now, account=paid.account, id_=f"crd_{made.id}", amount=to.credit, cause="refund")
     if to.card.minor:
         _send(connection, now, paid, made, to.card)
-    ids = {"invoice": paid.id, "credit_note": made.id, "why": why} | ({"ticket": ticket} if ticket else {})
+    ids = {"invoice": paid.id, "credit_note": made.id, "why": why}
     audit.record(connection, now, actor=actor, account=paid.account, code="refunded", ids=ids)
     return made
 

@@ -196,8 +196,13 @@ def _freeze(routes: APIRouter, till: Till) -> None:
         return _tried(till, request, visit, machine.WithdrawFreeze(), "freeze-withdrawn")
 
     def unfreeze_form(request: Request, visit: Visit, shown: Form) -> Response:
-        now = till.standing(visit)
-        return till.show(request, visit, "billing_unfreeze.html", form=shown, stands=now, draft=now.renewal)
+        now, account = till.standing(visit), visit.caller.account
+        draft = None
+        if now.one.state == "frozen":
+            draft = till.doors.store.read(
+                lambda connection: orders.quote_unfreeze(connection, till.now(), till.setup, account)
+            )
+        return till.show(request, visit, "billing_unfreeze.html", form=shown, stands=now, draft=draft)
 
     @routes.get("/billing/unfreeze")
     @need("billing")
@@ -269,5 +274,3 @@ def _refusal(stands: Standing) -> ControlPlaneError:
     except ControlPlaneError as error:
         return error
     raise AssertionError("the machine would have taken it")
-
-

@@ -21,7 +21,7 @@ from control_plane.pages.billing import Till, whole
 from control_plane.pages.forms import Form, errors_of, typed
 from control_plane.pages.price_list import offers
 from control_plane.pages.shell import Pages, see
-from control_plane.pages.subscribed import Standing, countries, standing
+from control_plane.pages.subscribed import Standing, countries, currency_options, standing
 from control_plane.paying import Paying
 
 _CHOICES = ("plan", "cycle", "currency", "country")
@@ -53,7 +53,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
             "billing_plan.html",
             form=shown,
             stands=now,
-            currency_options=[(one, one) for one in _currencies(now)],
+            currency_options=currency_options(now.catalogue),
             plan_options=[(plan.name, plan.title) for plan in now.catalogue.plans_for_sale(till.now())],
             countries=countries(language),
             **offers(now.catalogue, till.now(), Words(language)),
@@ -110,7 +110,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
     @need("billing")
     def quote(request: Request, visit: Here, plan: str = "", cycle: str = "", currency: str = "") -> Response:
         """The very sum that is charged, line by line. Without a card, the card first."""
-        sent = Fields({"plan": [plan], "cycle": [cycle], "currency": [currency]})
+        sent = Fields({"plan": (plan,), "cycle": (cycle,), "currency": (currency,)})
         try:
             terms = _terms(sent)
             if till.standing(visit).card is None:
@@ -179,9 +179,7 @@ def _add_ons(routes: APIRouter, till: Till) -> None:
         """Those that the account has, and what can be bought."""
         return add_on_form(request, visit, Form())
 
-    def quote_page(
-        request: Request, visit: Visit, sent: Fields, wrong: ControlPlaneError | None = None
-    ) -> Response:
+    def quote_page(request: Request, visit: Visit, sent: Fields, wrong: ControlPlaneError | None = None) -> Response:
         name, account = sent.one("add_on"), visit.caller.account
         quantity = whole(sent.one("quantity"), "quantity_malformed", "quantity")
         draft = till.doors.store.read(
@@ -202,7 +200,7 @@ def _add_ons(routes: APIRouter, till: Till) -> None:
     @need("billing")
     def quote(request: Request, visit: Here, add_on: str = "", quantity: str = "", once: str = "") -> Response:
         """What it costs for the days left (BIL-12), and from the next period on."""
-        sent = Fields({"add_on": [add_on], "quantity": [quantity], "once": [once]})
+        sent = Fields({"add_on": (add_on,), "quantity": (quantity,), "once": (once,)})
         try:
             return quote_page(request, visit, sent)
         except ControlPlaneError as wrong:
@@ -256,7 +254,7 @@ def _quoted(connection: sa.Connection, till: Till, account: str, terms: Terms, c
         except Conflict as error:
             if error.code != "no_upgrade":
                 raise
-        return Quoted(orders.quote_renewal(connection, till.setup, account, terms), later=True)
+        return Quoted(orders.quote_next(connection, till.setup, account, terms), later=True)
     if not now.orders:
         raise Conflict("plan_state", f"a subscription that is {now.one.state} cannot order")
     return Quoted(orders.quote(connection, till.now(), till.setup, account, terms, currency))
@@ -272,10 +270,6 @@ def _terms(sent: Fields) -> Terms:
 def _currency(now: Standing, sent: Fields) -> str:
     """Of a plan that is paid its own: it does not change (BIL-48)."""
     return now.currency if now.one.state == "active" else sent.one("currency")
-
-
-def _currencies(now: Standing) -> list[str]:
-    return sorted({price.amount.currency for price in now.catalogue.prices})
 
 
 def _address(terms: Terms, currency: str) -> str:

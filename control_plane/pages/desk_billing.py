@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from control_plane.accounts import fields, people
 from control_plane.api.accounts.staff import Ticket
+from control_plane.api.bodies import Body, Fields, Line
 from control_plane.api.doors import Here, form, need
-from control_plane.billing import disputes, ending, invoices, refunds
+from control_plane.billing import desk, disputes, invoices
 from control_plane.billing.invoices import Invoice
 from control_plane.billing.words import Words
-from control_plane.errors import ControlPlaneError
+from control_plane.errors import ControlPlaneError, Invalid
 from control_plane.money import Money, parse
 from control_plane.pages.billing import ONE_DAY, whole
 from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
-from control_plane.pages.subscribed import standing
+from control_plane.pages.subscribed import currency_options, standing
 from control_plane.paying import Paying
 
 # What the desk looks at on one page; older ones stand in the customer's own history.
@@ -56,6 +58,7 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
                 "stands": found,
                 "rows": invoices.newest(connection, account, limit=INVOICES),
                 "disputes": [_taken(row) for row in disputes.of_account(connection, account)],
+                "currency_options": currency_options(found.catalogue),
                 "unused": found.one.period.unused(found.today) if active and found.one.period else 0,
             }
 
@@ -92,13 +95,13 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
             paid = invoices.by_id(connection, which, account)
             line = whole(sent.one("line"), "refund_malformed", "amount")
             amount = parse(sent.one("amount").strip(), paid.draft.currency)
-            actor = f"staff:{visit.caller.person}"
-            refunds.goodwill(connection, now(), setup, paid.id, {line: amount}, actor, ticket=ticket)
+            reason, actor = _reason(sent), f"staff:{visit.caller.person}"
+            desk.refund(connection, now(), setup, paid.id, {line: amount}, ticket=ticket, reason=reason, actor=actor)
 
         try:
             doors.write(use_case)
         except (Refused, ControlPlaneError) as wrong:
-            errors = errors_of(wrong, "amount", "ticket")
+            errors = errors_of(wrong, "amount", "reason", "ticket")
             return billing_form(request, account, Form(typed(sent), errors), which)
         return see(f"/desk/accounts/{account}/billing?done=refunded")
 
@@ -110,9 +113,8 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
 
         def use_case(connection: sa.Connection) -> None:
             ticket = fields.ticket(taken(Ticket, {"ticket": sent.one("ticket")}).ticket)
-            people.account(connection, account)
             actor = f"staff:{visit.caller.person}"
-            ending.terminate(connection, now(), setup, account, sent.one("ground"), actor=actor, ticket=ticket)
+            desk.terminate(connection, now(), setup, account, _ground(sent), ticket=ticket, actor=actor)
 
         try:
             doors.write(use_case)
@@ -121,7 +123,43 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
             return billing_form(request, account, Form(typed(sent), errors), "end")
         return see(f"/desk/accounts/{account}/billing?done=terminated")
 
+    @routes.post("/desk/accounts/{account}/billing/credit")
+    @need("staff")
+    def give(request: Request, visit: Here, account: str) -> Response:
+        """A gift, which is used before the card and never paid out (BIL-43)."""
+        sent = form(request)
+
+        def use_case(connection: sa.Connection) -> None:
+            ticket = fields.ticket(taken(Ticket, {"ticket": sent.one("ticket")}).ticket)
+            amount = parse(sent.one("amount").strip(), sent.one("currency"))
+            reason, actor = _reason(sent), f"staff:{visit.caller.person}"
+            desk.give(connection, now(), setup, account, amount, ticket=ticket, reason=reason, actor=actor)
+
+        try:
+            doors.write(use_case)
+        except (Refused, ControlPlaneError) as wrong:
+            errors = errors_of(wrong, "amount", "currency", "reason", "ticket")
+            return billing_form(request, account, Form(typed(sent), errors), "give")
+        return see(f"/desk/accounts/{account}/billing?done=credit-given")
+
     return routes
+
+
+class Reason(Body):
+    reason: Line = Field(min_length=1)
+
+
+def _reason(sent: Fields) -> str:
+    """Raises Refused."""
+    return taken(Reason, {"reason": sent.one("reason").strip()}).reason
+
+
+def _ground(sent: Fields) -> desk.Ground | None:
+    """None for without a cause. Raises Invalid."""
+    named = sent.one("ground")
+    if named not in ("none", *get_args(desk.Ground)):
+        raise Invalid("ground_unknown", "one of the grounds of the terms, or none", field="ground")
+    return None if named == "none" else cast(desk.Ground, named)
 
 
 def _taken(row: sa.Row[Any]) -> Taken:

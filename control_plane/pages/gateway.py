@@ -3,6 +3,7 @@ money moves there, and the page says so."""
 
 from __future__ import annotations
 
+import logging
 import re
 import urllib.parse
 
@@ -31,6 +32,7 @@ TEST_CARDS = (
     ("4000 0000 0000 0002", N_("is not saved")),
     ("4000 0000 0000 0259", N_("pays, and is disputed at once")),
 )
+log = logging.getLogger("stentor.control")
 _NUMBER = re.compile(r"[0-9]{12,19}")
 _MONTH = re.compile(r"(0?[1-9]|1[0-2])\s*/\s*(20[0-9]{2}|[0-9]{2})")
 
@@ -40,9 +42,7 @@ def router(pages: Pages, gateway: MemoryGateway) -> APIRouter:
     routes = pages.doors.pages()
 
     def fields(request: Request, reference: str, shown: Form, next_: str) -> Response:
-        return pages.show(
-            request, "gateway_card.html", form=shown, reference=reference, next=next_, cards=TEST_CARDS
-        )
+        return pages.show(request, "gateway_card.html", form=shown, reference=reference, next=next_, cards=TEST_CARDS)
 
     @routes.get("/gateway/card/{reference}")
     @need("public")
@@ -66,7 +66,7 @@ def router(pages: Pages, gateway: MemoryGateway) -> APIRouter:
             values = {name: value for name, value in typed(sent).items() if name != "number"}
             return fields(request, reference, Form(values, errors_of(wrong, "number", "month")), next_)
         except Refused:
-            return fields(request, reference, Form({}, {"": "not_waiting"}), next_)
+            log.info("a card was entered that was there already")  # and perhaps waits for the bank
         asks = isinstance(gateway.card_of(reference), CardAwaited)
         query = f"?{urllib.parse.urlencode({'next': next_})}" if next_ else ""
         return see(f"/billing/{'confirm' if asks else 'card/back'}/{reference}{query}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from babel import Locale
 
-from control_plane.billing import add_ons, cards, invoices, orders, payments, prices, subscriptions, tax
+from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions, tax
 from control_plane.billing.add_ons import Bought
 from control_plane.billing.cards import OnFile
 from control_plane.billing.catalogue import Catalogue
@@ -20,19 +20,20 @@ from control_plane.billing.credit import open_ as open_credit
 from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Subscription, Terms
+from control_plane.billing.subscriptions import Coming
 from control_plane.errors import Invalid
 from control_plane.money import Money
 from control_plane.periods import day_of
 
-# Whose plan goes on by itself or not: the states in which something can be cancelled on the page.
+# The states in which the customer cancels by himself (BIL-33), and in which he orders a plan.
 CANCELLABLE = ("trial", "active", "expired")
 ORDERS = ("none", "trial", "expired")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """`renewal` is what the next period costs, None where none is charged; `unpaid` the newest payment, where it
-    failed; `today` the billing day (UTC)."""
+    """`coming` is what the next period costs, None where none comes; `unpaid` the newest payment, where it failed;
+    `today` the billing day (UTC)."""
 
     one: Subscription
     currency: str
@@ -44,11 +45,16 @@ class Standing:
     country: str
     running: Payment | None
     unpaid: Payment | None
-    renewal: Draft | None
+    coming: Coming | None
 
     def title(self, terms: Terms) -> str:
         """The plan's name."""
         return self.catalogue.plans[terms.plan].title
+
+    @property
+    def renewal(self) -> Draft | None:
+        """What the coming period costs."""
+        return self.coming.draft if self.coming else None
 
     @property
     def orders(self) -> bool:
@@ -87,21 +93,20 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
         invoices.country_of(connection, account),
         payments.running(connection, account),
         newest if newest is not None and newest.state == "failed" else None,
-        _renewal(connection, now, setup, account, held.one),
+        _coming(connection, setup, account),
     )
 
 
-def _renewal(
-    connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, one: Subscription
-) -> Draft | None:
-    """What the next charge takes by itself or by hand: the period after this one, or after the freeze."""
+def _coming(connection: sa.Connection, setup: Setup, account: str) -> Coming | None:
     # An add-on that left the price list in this cycle: the page shows no sum rather than nothing at all.
     with contextlib.suppress(Invalid):
-        if one.state == "frozen":
-            return orders.quote_unfreeze(connection, now, setup, account)
-        if one.state == "active" and one.cancel_requested_at is None:
-            return orders.quote_renewal(connection, setup, account)
+        return subscriptions.coming(connection, setup, account)
     return None
+
+
+def currency_options(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Those in which anything is sold."""
+    return [(one, one) for one in sorted({price.amount.currency for price in catalogue.prices})]
 
 
 @functools.cache

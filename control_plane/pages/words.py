@@ -79,7 +79,9 @@ ERRORS = {
     "time_skipped": N_("On this day the clocks go forward and skip this time."),
     "bad_feedback": N_("Feedback is plain text of 1 to 4,000 characters."),
     "too_often": N_("That was too often. Wait a little and try again."),
-    "price_changed": N_("The price has changed since you looked. This is the new sum: look at it again before you pay."),
+    "price_changed": N_(
+        "The price has changed since you looked. This is the new sum: look at it again before you pay."
+    ),
     "card_missing": N_("Give a card first."),
     "card_unknown": N_("There is no card on file."),
     "card_ends": N_("Your card ends before the freeze could begin. Give another card first."),
@@ -103,10 +105,8 @@ ERRORS = {
     "not_frozen": N_("Your plan is not frozen."),
     "not_subscribed": N_("There is nothing to cancel, or it is too late."),
     "through_support": N_("This can be cancelled by our support only."),
-    "gateway_away": N_("The payment gateway does not answer. Nothing was charged; try again in a minute."),
     "card_number": N_("A card number has 12 to 19 digits."),
     "card_month": N_("Write month and year as on the card, such as 12/2030."),
-    "not_waiting": N_("Nobody waits for this any more."),
     "not_paid": N_("Only what was paid can be given back."),
     "disputed": N_("The customer's bank has taken this payment back: the dispute decides."),
     "refund_malformed": N_("Give back a sum above zero."),
@@ -116,6 +116,9 @@ ERRORS = {
     "amount_too_large": N_("This amount is too large."),
     "invoice_unknown": N_("There is no such invoice."),
     "ground_unknown": N_("Choose a ground from the list."),
+    "amount_not_positive": N_("Give a sum above zero."),
+    "currency_unknown": N_("Choose a currency from the list."),
+    "suspended": N_("An account that is suspended cannot be frozen."),
 }
 DONE = {
     "verified": N_("Your address is confirmed and your account is open. Sign in to begin."),
@@ -144,7 +147,6 @@ DONE = {
     "feedback": N_("Thank you, it has arrived."),
     "ordered": N_("It is ordered. Your card is being charged; look again in a moment."),
     "paid": N_("It is paid. The invoice is in your billing history."),
-    "not-agreed": N_("You did not agree, so nothing was paid."),
     "payment-abandoned": N_("The payment is being taken back."),
     "card-saved": N_("Your card is saved."),
     "card-removed": N_("Your card is charged no more."),
@@ -161,6 +163,7 @@ DONE = {
     "cancelled": N_("You have cancelled, and your account is closed. We confirm it by mail."),
     "refunded": N_("The credit note is made, and the money is on its way."),
     "terminated": N_("The agreement is ended."),
+    "credit-given": N_("The credit is given."),
 }
 # Why a card was not charged, or not saved (control_plane.gateway.port.DeclineCode, and ours of settling).
 DECLINES = {
@@ -193,12 +196,12 @@ INVOICES = {
 # BIL-40: the grounds of a termination for cause; and that without one, which gives the unused days back (BIL-43).
 GROUNDS = {
     "none": N_("Without a cause: the unused days are given back"),
-    "authority": N_("Order of a court or an authority"),
-    "default": N_("Payment default"),
-    "prohibited": N_("Prohibited practices"),
-    "marks": N_("Misuse of marks"),
-    "registration": N_("False or stale registration data"),
-    "means": N_("Payment with means that were not the customer's"),
+    "authority_order": N_("Order of a court or an authority"),
+    "payment_default": N_("Payment default"),
+    "prohibited_practice": N_("Prohibited practices"),
+    "misuse_of_marks": N_("Misuse of marks"),
+    "false_registration": N_("False or stale registration data"),
+    "means_without_right": N_("Payment with means that were not the customer's"),
 }
 DISPUTES = {
     "inquiry": N_("asked about"),
