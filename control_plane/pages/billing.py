@@ -248,8 +248,8 @@ def _cancel(routes: APIRouter, till: Till) -> None:
             after = till.step(visit, machine.RequestCancel(till.now()))
         except ControlPlaneError as wrong:
             return cancel_form(request, visit, Form({}, errors_of(wrong)))
-        # Of an expired one the account is closed by now, and nothing of billing is open to anybody.
-        return see("/account?done=cancelled" if after.state == "ended" else "/billing?done=cancel-asked")
+        # Of an expired one the account is closed by now, and its owner signed out.
+        return see("/sign-in?done=cancelled" if after.state == "ended" else "/billing?done=cancel-asked")
 
     @routes.post("/billing/cancel/undo")
     @need("billing")

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from control_plane.accounts import fields, people
 from control_plane.api.accounts.staff import Ticket
-from control_plane.api.bodies import Body, Fields, Line
+from control_plane.api.bodies import Body, Fields, Line, Word
 from control_plane.api.doors import Here, form, need
 from control_plane.billing import desk, disputes, invoices
 from control_plane.billing.invoices import Invoice
@@ -92,7 +92,8 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
 
         def use_case(connection: sa.Connection) -> None:
             ticket = fields.ticket(taken(Ticket, {"ticket": sent.one("ticket")}).ticket)
-            paid = invoices.by_id(connection, which, account)
+            named = taken(Paid, {"invoice": which}).invoice
+            paid = invoices.by_id(connection, named, account)
             line = whole(sent.one("line"), "refund_malformed", "amount")
             amount = parse(sent.one("amount").strip(), paid.draft.currency)
             reason, actor = _reason(sent), f"staff:{visit.caller.person}"
@@ -147,6 +148,10 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
 
 class Reason(Body):
     reason: Line = Field(min_length=1)
+
+
+class Paid(Body):
+    invoice: Word
 
 
 def _reason(sent: Fields) -> str:

@@ -141,10 +141,10 @@ class Page:
         return found | ({"": " ".join(general)} if general else {})
 
     def form(self, action: str) -> dict[str, str]:
-        """What the form to `action` would send as it stands."""
-        for form in self.tree.all("form"):
-            if form.attrs.get("action") == action:
-                return _fields(form)
+        """What the form to `action` would send as it stands; of two, the one that changes something."""
+        found = [form for form in self.tree.all("form") if form.attrs.get("action") == action]
+        for form in sorted(found, key=lambda form: form.attrs.get("method") != "post"):
+            return _fields(form)
         raise AssertionError(f"no form to {action} on {self.response.url}")
 
 
