@@ -27,6 +27,8 @@ from control_plane.periods import day_of
 
 # The states in which the customer cancels by himself (BIL-33), and in which he orders a plan.
 CANCELLABLE = ("trial", "active", "expired")
+# A failed payment that is older is no news; the state says what came of it.
+UNPAID_TOLD = datetime.timedelta(days=14)
 ORDERS = ("none", "trial", "expired")
 
 
@@ -92,7 +94,7 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
         tuple(sums[name] for name in sorted(sums)),
         invoices.country_of(connection, account),
         payments.running(connection, account),
-        newest if newest is not None and newest.state == "failed" else None,
+        newest if newest is not None and newest.state == "failed" and now - newest.made_at < UNPAID_TOLD else None,
         _coming(connection, setup, account),
     )
 

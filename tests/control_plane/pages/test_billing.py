@@ -163,7 +163,7 @@ def test_a_card_that_is_not_saved_is_told_and_another_one_can_be_given(here: Sit
     page = jane.gives(UNSAVED, country="US")
     assert page.heading == "Card" and "cannot be used" in page.tree.text
     page = jane.gives(PAYS)
-    assert page.done == "Your card is saved." and "ends in 4242, good until 12/2030" in page.tree.text
+    assert page.done == "Your card is saved." and "Fake, ends in 4242, good until 12/2030" in page.tree.text
     page = jane.sends("/billing/card", "/billing/card/remove")
     assert page.done == "Your card is charged no more." and "There is none on file." in page.tree.text
 
@@ -467,7 +467,7 @@ def test_the_price_list_is_what_is_charged(here: Site) -> None:
                 ).net
                 for terms in (Terms(plan.name, "month"), Terms(plan.name, "year"))
             ]
-            assert cells == [" ".join(said.sum(amount).split()) for amount in quoted], (plan.name, currency)
+            assert cells == [said.amount(amount) for amount in quoted], (plan.name, currency)
     assert "/prices" in [node.attrs["href"] for node in here.visitor().get("/").tree.all("a")]
 
 
