@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -48,8 +49,8 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
     return routes
 
 
-def offers(known: Catalogue, now: datetime.datetime, said: Words) -> dict[str, list[Offer]]:
-    """What is on sale at this instant: `plans` and `add_ons`."""
+def offers(known: Catalogue, now: datetime.datetime, said: Words) -> dict[str, Any]:
+    """What is on sale at this instant, as values of a page: `plans` and `add_ons`, lists of Offer."""
     return {
         "plans": [_offer(known, now, plan, plan.title, ("month", "year")) for plan in known.plans_for_sale(now)],
         "add_ons": [
