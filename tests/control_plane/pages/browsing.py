@@ -27,6 +27,7 @@ from control_plane.billing.document import Party
 from control_plane.billing.setup import Setup as BillingSetup
 from control_plane.clock import Clock
 from control_plane.gateway.memory import MemoryGateway
+from control_plane.gateway.port import Gateway
 from control_plane.handlers import handlers
 from control_plane.letters import Letters
 from control_plane.mail import send
@@ -275,8 +276,8 @@ API_TOKEN, UPLINK_TOKEN = "a" * 40, "u" * 40
 MEDIA = "https://media.test"
 
 
-def charging(store: Store, clock: Clock, people: AccountsSetup) -> Paying:
-    """Billing as the command line puts it together, with a gateway that keeps nothing."""
+def charging(store: Store, clock: Clock, people: AccountsSetup, other: Gateway | None = None) -> Paying:
+    """Billing as the command line puts it together, with a fake gateway that keeps nothing, or an `other` one."""
     letters, billed = Letters(people.base_url), replace(people, subscription=subscriptions.state)
     setup = BillingSetup(billed, SELLER, tell=letters.billing)
 
@@ -285,7 +286,7 @@ def charging(store: Store, clock: Clock, people: AccountsSetup) -> Paying:
         subscriptions.step(connection, now, setup, account, event, actor=paying.ACTOR)
 
     setup = replace(setup, accounts=replace(billed, opened=opened))
-    gateway = MemoryGateway(clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
+    gateway = other or MemoryGateway(clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
     return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
 
 
@@ -303,8 +304,8 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
     )
 
 
-def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
-    charged = charging(store, clock, settings.setup)
+def make(store: Store, clock: Clock, settings: Settings, gateway: Gateway | None = None, **more: Any) -> FastAPI:
+    charged = charging(store, clock, settings.setup, gateway)
     settings = replace(settings, setup=charged.setup.accounts)
     rooms, guesses, mailbox = rooms_setup(settings.setup), Guesses(), Mailbox()
 
@@ -320,12 +321,13 @@ def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI
     app.state.charged = charged
     fresh = functools.partial(MemoryGateway, clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
     # tests.control_plane.standing
-    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox), (charged.gateway, fresh))
+    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox), *([] if gateway else [(charged.gateway, fresh)]))
     return app
 
 
 @contextmanager
-def site(store: Store, **changes: Any) -> Iterator[Site]:
-    """Changes as of `people.world`."""
-    with world(store, make, **changes) as made:
+def site(store: Store, gateway: Gateway | None = None, **changes: Any) -> Iterator[Site]:
+    """Changes as of `people.world`; `gateway`: another one than the fake."""
+    build = functools.partial(make, gateway=gateway) if gateway else make
+    with world(store, build, own=gateway is not None, **changes) as made:
         yield Site(made.store, made.clock, made.app, made.portal, made.base_url)
