@@ -135,7 +135,7 @@ def build(told: Told, clock: Clock) -> Built:
         areas=[
             lambda doors: rooms.router(doors, door, guesses),
             lambda doors: doors.adopt(media.router(store, clock, door, doors.measures)),
-            pages.area(door, guesses, public_events, mailbox),
+            pages.area(door, guesses, public_events, mailbox, charged),
             lambda doors: doors.adopt(legal.router),
             *(billing_api.areas(Counter(store, clock, charged.setup, charged.gateway)) if charged else []),
             *_test_clock(clock, work, folder, runner),

@@ -121,6 +121,15 @@ def history(connection: sa.Connection, account: str, *, after: int = 0, limit: i
     return [_invoice(row) for row in connection.execute(wanted.order_by(invoices.c.seq).limit(limit))]
 
 
+def newest(connection: sa.Connection, account: str, *, before: str = "", limit: int = 50) -> list[Invoice]:
+    """The account's, the last one first; `before`: those that are older than this one."""
+    wanted = invoices.select().where(invoices.c.account == account)
+    if before:
+        mark = sa.select(invoices.c.seq).where(invoices.c.id == before, invoices.c.account == account)
+        wanted = wanted.where(invoices.c.seq < mark.scalar_subquery())
+    return [_invoice(row) for row in connection.execute(wanted.order_by(invoices.c.seq.desc()).limit(limit))]
+
+
 def notes_of(connection: sa.Connection, paid: str) -> list[Invoice]:
     """The credit notes of an invoice, in their order."""
     wanted = invoices.select().where(invoices.c.corrects == paid).order_by(invoices.c.seq)

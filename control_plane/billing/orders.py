@@ -169,8 +169,40 @@ def ask_freeze(
     return subscriptions.step(connection, now, setup, account, event, actor=actor)
 
 
-def unfreeze(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, *, actor: str) -> Payment:
-    """By the link in the account (BIL-27): charged now, and the new period begins when it is paid."""
+def quote_next(connection: sa.Connection, setup: Setup, account: str, terms: Terms) -> Draft:
+    """What the period after the paid one costs on its first day, if it is of these terms. Raises Conflict "plan_state"
+    where none is paid, Invalid for what is not sold."""
+    held = subscriptions.of(connection, account)
+    if held.one.state != "active" or held.one.period is None:
+        raise Conflict("plan_state", f"a subscription that is {held.one.state} does not renew")
+    charging = Charging(terms.period(held.one.period.end), terms, "renewal")
+    due = datetime.datetime.combine(held.one.period.end, datetime.time(tzinfo=datetime.UTC))
+    return subscriptions.next_invoice(connection, due, setup, account, held, charging)
+
+
+def quote_unfreeze(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Draft:
+    """What the period costs that begins with the end of the freeze on this day. Raises Conflict "not_frozen"."""
+    held = subscriptions.of(connection, account)
+    terms = held.one.next_terms or held.one.terms
+    if held.one.state != "frozen" or terms is None:
+        raise Conflict("not_frozen", f"a subscription that is {held.one.state} is not frozen")
+    charging = Charging(terms.period(day_of(now)), terms, "unfreeze")
+    return subscriptions.next_invoice(connection, now, setup, account, held, charging)
+
+
+def unfreeze(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    setup: Setup,
+    account: str,
+    *,
+    actor: str,
+    seen: str | None = None,
+) -> Payment:
+    """By the link in the account (BIL-27): charged now, and the new period begins when it is paid. Raises Conflict
+    "not_frozen", "price_changed"."""
+    if seen is not None:
+        _same(quote_unfreeze(connection, now, setup, account), seen)
     event = machine.Unfreeze(by_hand=True)
     subscriptions.step(connection, now, setup, account, event, actor=actor, present=True)
     return _running(connection, account)

@@ -136,6 +136,13 @@ def running(connection: sa.Connection, account: str) -> Payment | None:
     return None if row is None else _payment(row)
 
 
+def newest(connection: sa.Connection, account: str) -> Payment | None:
+    """The last attempt that was made, however it ended."""
+    wanted = payments.select().where(payments.c.account == account)
+    row = connection.execute(wanted.order_by(payments.c.made_at.desc(), payments.c.key.desc()).limit(1)).one_or_none()
+    return None if row is None else _payment(row)
+
+
 def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str, account: str) -> None:
     outbox.put(
         connection,

@@ -23,6 +23,8 @@ from control_plane.rooms.guesses import Guesses
 from control_plane.rooms.identifiers import parse, spoken
 from control_plane.rooms.setup import Setup
 
+# Subscriptions whose rooms stay shut, and whose hosts are told so on their pages; nobody else is (PROD-17).
+_STOPPED = ("frozen", "expired", "ended")
 _FIELDS = ("title", "kind", "access", "starts_at", "seats")
 
 
@@ -42,9 +44,21 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
     @need("events")
     def rooms_page(request: Request, visit: Here) -> Response:
         """The account's rooms, the newest first."""
-        rows = doors.store.read(lambda connection: events.listed(connection, setup, visit.caller))
+        account = visit.caller.account
+        rows, stopped = doors.store.read(
+            lambda connection: (
+                events.listed(connection, setup, visit.caller),
+                doors.setup.subscription(connection, account),
+            )
+        )
         return pages.show(
-            request, "rooms.html", rows=rows, spoken=spoken, zone=zone_of(pages, visit), form_to=setup.media.page
+            request,
+            "rooms.html",
+            rows=rows,
+            stopped=stopped if stopped in _STOPPED else "",
+            spoken=spoken,
+            zone=zone_of(pages, visit),
+            form_to=setup.media.page,
         )
 
     def plan_form(request: Request, visit: Visit, shown: Form) -> Response:
@@ -69,10 +83,11 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
         return see(f"/rooms/{made.id}?done=room-made")
 
     def room_form(request: Request, visit: Visit, event: str, shown: Form, which: str = "", link: str = "") -> Response:
-        found, links = doors.store.read(
+        found, links, stopped = doors.store.read(
             lambda connection: (
                 events.get(connection, setup, visit.caller, event),
                 invitations.listed(connection, visit.caller, event),
+                doors.setup.subscription(connection, visit.caller.account),
             )
         )
         zone = zone_of(pages, visit)
@@ -86,6 +101,7 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             starts=starts.strftime("%Y-%m-%dT%H:%M") if starts else "",
             links=links,
             link=link,
+            stopped=stopped if stopped in _STOPPED else "",
             spoken=spoken,
             zone=zone,
             address=f"{setup.base_url}/join/{found.number}",
@@ -150,8 +166,8 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
 
     @routes.post("/rooms/{event}/start")
     @need("events")
-    def start(visit: Here, event: str) -> Response:
-        """Into one's own room, as its host."""
+    def start(request: Request, visit: Here, event: str) -> Response:
+        """Into one's own room, as its host. Where the account's plan holds nobody, its page says why."""
 
         def use_case(connection: Any) -> joining.Admission:
             row = people.person(connection, visit.caller.person)
@@ -161,8 +177,14 @@ def _own_rooms(routes: APIRouter, pages: Pages, setup: Setup) -> None:
             shown = joining.display_name(name[: joining.NAME_CHARACTERS_MAX])
             return joining.admit(connection, now(), setup, visit.caller, found, shown)
 
-        with doors.measures.joining():
-            return see(doors.write(use_case).address)
+        try:
+            with doors.measures.joining():
+                return see(doors.write(use_case).address)
+        except NotFound:
+            stops = doors.store.read(lambda connection: doors.setup.subscription(connection, visit.caller.account))
+            if stops not in _STOPPED:
+                raise
+        return room_form(request, visit, event, Form({}, {"": "may_not_host"}))
 
 
 def _joining(routes: APIRouter, pages: Pages, setup: Setup, guesses: Guesses) -> None:

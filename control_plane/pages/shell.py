@@ -22,6 +22,7 @@ from control_plane import dates
 from control_plane.accounts.tokens import csrf_of
 from control_plane.api.caller import Caller
 from control_plane.api.doors import Doors, Visit
+from control_plane.billing.words import Words
 from control_plane.mail.mailbox import Mailbox
 from control_plane.pages import languages, words
 from control_plane.pages.forms import Form
@@ -90,22 +91,32 @@ def environment(language: str) -> jinja2.Environment:
         kinds=words.KINDS,
         roles=words.ROLES,
         states=words.STATES,
+        declines=words.DECLINES,
+        subscription_states=words.SUBSCRIPTIONS,
+        invoice_words=words.INVOICES,
+        dispute_words=words.DISPUTES,
         blank=Form(),
     )
-    for name, table in (("kind_words", words.KINDS), ("role_words", words.ROLES), ("reason_words", words.REASONS)):
+    for name, table in (
+        *(("kind_words", words.KINDS), ("role_words", words.ROLES)),
+        *(("reason_words", words.REASONS), ("ground_words", words.GROUNDS)),
+    ):
         made.globals[name] = [(code, words.say(language, sentence)) for code, sentence in table.items()]
     made.filters["day"] = functools.partial(dates.day, language)
     made.filters["instant"] = functools.partial(dates.instant, language)
+    made.filters["money"] = Words(language).sum
+    made.filters["amount"] = Words(language).amount
     made.filters["say"] = functools.partial(words.say, language)
     return made
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Answers with pages."""
+    """Answers with pages. `billed`: accounts are charged, and there are pages of billing."""
 
     doors: Doors
     mailbox: Mailbox | None = None
+    billed: bool = False
 
     def language(self, connection: HTTPConnection) -> str:
         """Of this visitor."""
@@ -138,6 +149,7 @@ class Pages:
                 form=form,
                 done=words.done(request.query_params.get("done", "")),
                 dev=self.mailbox is not None,
+                billed=self.billed,
                 # A problem before the door: who has a session is shown the way to his account.
                 unasked=here is NOBODY and self.doors.cookie in request.cookies,
                 script=script,

@@ -79,6 +79,46 @@ ERRORS = {
     "time_skipped": N_("On this day the clocks go forward and skip this time."),
     "bad_feedback": N_("Feedback is plain text of 1 to 4,000 characters."),
     "too_often": N_("That was too often. Wait a little and try again."),
+    "price_changed": N_(
+        "The price has changed since you looked. This is the new sum: look at it again before you pay."
+    ),
+    "card_missing": N_("Give a card first."),
+    "card_unknown": N_("There is no card on file."),
+    "card_ends": N_("Your card ends before the freeze could begin. Give another card first."),
+    "country_missing": N_("Say first in which country you are: the invoice needs it."),
+    "country_unknown": N_("Choose a country from the list."),
+    "payment_running": N_("A payment is on its way. Wait until it has ended."),
+    "renewal_running": N_("The next period is being charged. Try again when it is paid."),
+    "plan_state": N_("This needs a plan that is paid and in force."),
+    "plan_same": N_("This is the plan that you have."),
+    "cycle_unknown": N_("Choose a month or a year."),
+    "subscribed": N_("You have a plan already. You can change it."),
+    "no_upgrade": N_("This plan costs no more. It begins with the next period."),
+    "add_on_unknown": N_("This add-on is not on sale, or it is over."),
+    "add_on_currency": N_("This add-on is not sold in the currency and cycle of your plan."),
+    "quantity_malformed": N_("Order one piece at least, as a whole number."),
+    "quantity_max": N_("That is more than one account may have at a time."),
+    "freeze_days": N_("A freeze has 1 to 90 days."),
+    "freeze_state": N_("Only a plan that is paid and in force can be frozen."),
+    "freeze_pending": N_("Withdraw the freeze first: one excludes the other."),
+    "cancel_pending": N_("You have cancelled. Undo that first: one excludes the other."),
+    "not_frozen": N_("Your plan is not frozen."),
+    "not_subscribed": N_("There is nothing to cancel, or it is too late."),
+    "through_support": N_("This can be cancelled by our support only."),
+    "card_number": N_("A card number has 12 to 19 digits."),
+    "card_month": N_("Write month and year as on the card, such as 12/2030."),
+    "not_paid": N_("Only what was paid can be given back."),
+    "disputed": N_("The customer's bank has taken this payment back: the dispute decides."),
+    "refund_malformed": N_("Give back a sum above zero."),
+    "refund_max": N_("That is more than is left of this line."),
+    "amount_unreadable": N_("Write an amount like 12.30."),
+    "amount_too_fine": N_("This currency has fewer digits after the point."),
+    "amount_too_large": N_("This amount is too large."),
+    "invoice_unknown": N_("There is no such invoice."),
+    "ground_unknown": N_("Choose a ground from the list."),
+    "amount_not_positive": N_("Give a sum above zero."),
+    "currency_unknown": N_("Choose a currency from the list."),
+    "suspended": N_("An account that is suspended cannot be frozen."),
 }
 DONE = {
     "verified": N_("Your address is confirmed and your account is open. Sign in to begin."),
@@ -105,6 +145,69 @@ DONE = {
     "room-ended": N_("The room is over. Everybody was put out."),
     "link-revoked": N_("The link opens nothing any more. Who is in stays in."),
     "feedback": N_("Thank you, it has arrived."),
+    "ordered": N_("It is ordered. Your card is being charged; look again in a moment."),
+    "paid": N_("It is paid. The invoice is in your billing history."),
+    "payment-abandoned": N_("The payment is being taken back."),
+    "card-saved": N_("Your card is saved."),
+    "card-removed": N_("Your card is charged no more."),
+    "country-saved": N_("Saved. It counts from the next invoice on."),
+    "autopay-on": N_("Your card is charged for each period from now on."),
+    "autopay-off": N_("Your card is charged no more by itself."),
+    "plan-next": N_("The plan changes with the next period."),
+    "plan-stays": N_("Your plan stays as it is."),
+    "add-on-cancelled": N_("The add-on works to the end of its days and is not charged again."),
+    "freeze-asked": N_("The freeze is noted."),
+    "freeze-withdrawn": N_("The freeze is withdrawn."),
+    "cancel-asked": N_("You have cancelled. We confirm it by mail."),
+    "cancel-undone": N_("The cancellation is undone."),
+    "cancelled": N_("You have cancelled, and your account is closed. We confirm it by mail."),
+    "refunded": N_("The credit note is made, and the money is on its way."),
+    "terminated": N_("The agreement is ended."),
+    "credit-given": N_("The credit is given."),
+}
+# Why a card was not charged, or not saved (control_plane.gateway.port.DeclineCode, and ours of settling).
+DECLINES = {
+    "declined": N_("The bank declined it and gave no reason. Ask your bank, or give another card."),
+    "insufficient_funds": N_("There is not enough money on it."),
+    "expired_card": N_("The card has expired. Give another one."),
+    "card_unusable": N_("This card cannot be used here. Give another one."),
+    "authentication_failed": N_("Your bank was not sure that it was you."),
+    "try_again": N_("The bank could not be reached. Try again later."),
+    "called_off": N_("It was taken back before it was paid."),
+    "short": N_("Less came in than was due. The sum is your credit."),
+}
+SUBSCRIPTIONS = {
+    "none": N_("no plan"),
+    "trial": N_("Free trial"),
+    "active": N_("paid"),
+    "frozen": N_("frozen"),
+    "expired": N_("expired"),
+    "ended": N_("ended"),
+}
+INVOICES = {
+    "pro_forma": N_("Pro-forma"),
+    "invoice": N_("Invoice"),
+    "credit_note": N_("Credit note"),
+    "open": N_("to be paid"),
+    "paid": N_("paid"),
+    "void": N_("not paid, no longer asked for"),
+    "uncollectible": N_("could not be collected"),
+}
+# BIL-40: the grounds of a termination for cause; and that without one, which gives the unused days back (BIL-43).
+GROUNDS = {
+    "none": N_("Without a cause: the unused days are given back"),
+    "authority_order": N_("Order of a court or an authority"),
+    "payment_default": N_("Payment default"),
+    "prohibited_practice": N_("Prohibited practices"),
+    "misuse_of_marks": N_("Misuse of marks"),
+    "false_registration": N_("False or stale registration data"),
+    "means_without_right": N_("Payment with means that were not the customer's"),
+}
+DISPUTES = {
+    "inquiry": N_("asked about"),
+    "open": N_("open: the bank has the money"),
+    "won": N_("won: the money came back"),
+    "lost": N_("lost"),
 }
 RIGHTS = {
     "account": N_("Account: details, profile and API keys"),
@@ -174,7 +277,12 @@ _OTHERWISE = ProblemWords(N_("This cannot be done"), GENERAL)
 
 
 _SENTENCES = frozenset(
-    sentence for words in (RIGHTS, REASONS, STATUSES, KINDS, ROLES, STATES) for sentence in words.values()
+    sentence
+    for words in (
+        *(RIGHTS, REASONS, STATUSES, KINDS, ROLES, STATES),
+        *(DECLINES, SUBSCRIPTIONS, INVOICES, GROUNDS, DISPUTES),
+    )
+    for sentence in words.values()
 )
 
 

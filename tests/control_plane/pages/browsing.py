@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,20 +14,31 @@ import httpx2
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from control_plane import pages
+from control_plane import clockwork, pages, paying
 from control_plane.accounts import lifecycle, people, uses
 from control_plane.accounts.setup import Setup as AccountsSetup
 from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
+from control_plane.billing import subscription as machine
+from control_plane.billing import subscriptions
+from control_plane.billing.collector import Collector
+from control_plane.billing.document import Party
+from control_plane.billing.setup import Setup as BillingSetup
 from control_plane.clock import Clock
+from control_plane.gateway.memory import MemoryGateway
+from control_plane.gateway.port import Gateway
+from control_plane.handlers import handlers
+from control_plane.letters import Letters
 from control_plane.mail import send
 from control_plane.mail.mailbox import Mailbox
 from control_plane.mail.message import Sender
+from control_plane.paying import Paying
 from control_plane.rooms import events
 from control_plane.rooms.guesses import Guesses
 from control_plane.rooms.setup import Media
 from control_plane.rooms.setup import Setup as RoomsSetup
+from control_plane.running.outbox import Deliverer, Letter
 from control_plane.running.work import Work
 from control_plane.storage.store import Store
 from sfu.contract import generate_pem, load_key
@@ -130,10 +142,10 @@ class Page:
         return found | ({"": " ".join(general)} if general else {})
 
     def form(self, action: str) -> dict[str, str]:
-        """What the form to `action` would send as it stands."""
-        for form in self.tree.all("form"):
-            if form.attrs.get("action") == action:
-                return _fields(form)
+        """What the form to `action` would send as it stands; of two, the one that changes something."""
+        found = [form for form in self.tree.all("form") if form.attrs.get("action") == action]
+        for form in sorted(found, key=lambda form: form.attrs.get("method") != "post"):
+            return _fields(form)
         raise AssertionError(f"no form to {action} on {self.response.url}")
 
 
@@ -221,18 +233,61 @@ class Site(World):
 
     def delivers(self) -> None:
         """Carry the mails that wait to the development mailbox."""
-        deliverer = send.deliverer(Sender("post@stentor.test"), self.app.state.mailbox.post)
-        work = Work(self.store, deliverers={"mail": deliverer})
+        work = Work(self.store, deliverers={"mail": self._mail()})
         while work.letter("mail", self.clock.now()):
             pass
+
+    @property
+    def charged(self) -> Paying:
+        found: Paying = self.app.state.charged
+        return found
+
+    @property
+    def gateway(self) -> MemoryGateway:
+        assert isinstance(self.charged.gateway, MemoryGateway)
+        return self.charged.gateway
+
+    def settles(self) -> None:
+        """All that is due now: jobs, mails, and what goes to the gateway."""
+        clockwork.settle(self.clock, self._work())
+
+    def days(self, count: int) -> None:
+        """All that falls due on the way is done."""
+        clockwork.advance_to(self.clock, self._work(), self.clock.now() + datetime.timedelta(days=count))
+
+    def _work(self) -> Work:
+        setup, carried = self.charged.setup, list[Letter]()
+        deliverers = {"gateway": self.charged.deliverer, "mail": self._mail(), "media": Deliverer(carried.append)}
+        jobs = handlers(setup.accounts, self.clock, Letters(self.base_url).legal, setup)
+        return Work(self.store, jobs, deliverers)
+
+    def _mail(self) -> Deliverer:
+        post, letters = self.app.state.mailbox.post, Letters(self.base_url)
+        return send.deliverer(Sender("post@stentor.test"), post, letters.bounced, self.charged.mailed)
 
     def owner(self, email: str = "jane@example.com", **form: Any) -> Visitor:
         """A customer, signed in at the pages."""
         return self.at_pages(self.customer(email, **form))
 
 
+SELLER = Party.of("Stentor Ltd", "1 Main Street\nDublin", "IE", "IE6388047V")
+GATEWAY_SECRET = "whsec_of_the_tests"
 API_TOKEN, UPLINK_TOKEN = "a" * 40, "u" * 40
 MEDIA = "https://media.test"
+
+
+def charging(store: Store, clock: Clock, people: AccountsSetup, other: Gateway | None = None) -> Paying:
+    """Billing as the command line puts it together, with a fake gateway that keeps nothing, or an `other` one."""
+    letters, billed = Letters(people.base_url), replace(people, subscription=subscriptions.state)
+    setup = BillingSetup(billed, SELLER, tell=letters.billing)
+
+    def opened(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
+        event = machine.StartTrial(setup.trial_days)
+        subscriptions.step(connection, now, setup, account, event, actor=paying.ACTOR)
+
+    setup = replace(setup, accounts=replace(billed, opened=opened))
+    gateway = other or MemoryGateway(clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
+    return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
 
 
 def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
@@ -249,24 +304,30 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
     )
 
 
-def make(store: Store, clock: Clock, settings: Settings, **more: Any) -> FastAPI:
+def make(store: Store, clock: Clock, settings: Settings, gateway: Gateway | None = None, **more: Any) -> FastAPI:
+    charged = charging(store, clock, settings.setup, gateway)
+    settings = replace(settings, setup=charged.setup.accounts)
     rooms, guesses, mailbox = rooms_setup(settings.setup), Guesses(), Mailbox()
 
     def public_events(connection: sa.Connection, now: datetime.datetime, account: str) -> list[dict[str, Any]]:
         return events.public(connection, now, rooms, account)
 
     areas = [
-        pages.area(rooms, guesses, public_events, mailbox),
+        pages.area(rooms, guesses, public_events, mailbox, charged),
         lambda doors: api_rooms.router(doors, rooms, guesses),
     ]
     app = application(store, clock, settings, areas=areas, public_events=public_events, **more)
     app.state.mailbox = mailbox
-    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox))  # tests.control_plane.standing
+    app.state.charged = charged
+    fresh = functools.partial(MemoryGateway, clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
+    # tests.control_plane.standing
+    app.state.kept = ((guesses, Guesses), (mailbox, Mailbox), *([] if gateway else [(charged.gateway, fresh)]))
     return app
 
 
 @contextmanager
-def site(store: Store, **changes: Any) -> Iterator[Site]:
-    """Changes as of `people.world`."""
-    with world(store, make, **changes) as made:
+def site(store: Store, gateway: Gateway | None = None, **changes: Any) -> Iterator[Site]:
+    """Changes as of `people.world`; `gateway`: another one than the fake."""
+    build = functools.partial(make, gateway=gateway) if gateway else make
+    with world(store, build, own=gateway is not None, **changes) as made:
         yield Site(made.store, made.clock, made.app, made.portal, made.base_url)

@@ -10,6 +10,10 @@ from control_plane import clockwork
 from control_plane.accounts import lifecycle
 from control_plane.accounts.account import Suspend
 from control_plane.accounts.tables import accounts
+from control_plane.billing import cards, orders
+from control_plane.billing.counter import Counter
+from control_plane.billing.freeze import CardMonth
+from control_plane.billing.subscription import Terms
 from control_plane.handlers import handlers
 from control_plane.letters import Letters
 from control_plane.rooms.tables import room_events
@@ -20,7 +24,8 @@ from tests.control_plane.pages.browsing import Page, Site, Visitor
 
 @dataclass
 class Town:
-    """Jane owns an account with rooms, people and keys, and was told of a new legal text; Max is a member without
+    """Jane owns an account with rooms, people and keys, has a paid plan and is giving another card, and was told of a
+    new legal text; Max is a member without
     rights; Olga's account is suspended; Desk is staff and at present in Jane's account for a ticket."""
 
     site: Site
@@ -29,6 +34,8 @@ class Town:
     room: str = ""
     number: str = ""
     access: str = ""
+    invoice: str = ""
+    card: str = ""
 
     def sees(self, who: str, path: str) -> Page:
         return self.people[who].get(path)
@@ -52,6 +59,8 @@ class Town:
             ("legal", "stranger", "/legal"),
             ("legal-text", "stranger", terms),
             ("feedback", "stranger", "/legal/feedback"),
+            ("prices", "stranger", "/prices"),
+            ("gateway-card", "stranger", f"/gateway/card/{self.card}"),
             ("profile", "stranger", "/p/janes-lessons"),
             ("not-found", "stranger", "/nowhere"),
             ("account", "jane", "/account"),
@@ -60,6 +69,17 @@ class Town:
             ("keys", "jane", "/account/keys"),
             ("sessions", "jane", "/account/sessions"),
             ("staff-visits", "jane", "/account/staff-visits"),
+            ("billing", "jane", "/billing"),
+            ("billing-plan", "jane", "/billing/plan"),
+            ("billing-quote", "jane", "/billing/plan/quote?plan=business&cycle=month&currency=EUR"),
+            ("billing-card", "jane", "/billing/card"),
+            ("billing-confirm", "jane", f"/billing/confirm/{self.card}"),
+            ("billing-add-ons", "jane", "/billing/add-ons"),
+            ("billing-add-on-quote", "jane", "/billing/add-ons/quote?add_on=presenter&quantity=2"),
+            ("billing-freeze", "jane", "/billing/freeze?days=60"),
+            ("billing-unfreeze", "jane", "/billing/unfreeze"),
+            ("billing-cancel", "jane", "/billing/cancel"),
+            ("billing-history", "jane", "/billing/history"),
             ("rooms", "jane", "/rooms"),
             ("room", "jane", room),
             ("room-new", "jane", "/rooms/new"),
@@ -68,6 +88,7 @@ class Town:
             ("forbidden", "max", "/rooms"),
             ("desk", "desk", "/desk?q=jane"),
             ("desk-account", "desk", f"/desk/accounts/{self.account}"),
+            ("desk-billing", "desk", f"/desk/accounts/{self.account}/billing"),
             ("desk-visit", "desk", f"/desk/visits/{self.access}"),
             ("desk-refusals", "desk", "/desk/refusals"),
         ]
@@ -108,9 +129,35 @@ def town(site: Site) -> Town:
     announcing = handlers(site.app.state.doors.setup, site.clock, Letters(site.base_url).legal)
     clockwork.settle(site.clock, Work(site.store, announcing))
     site.delivers()
+    made.invoice, made.card = pays(site, made.account)
     people = {"jane": jane, "max": member, "olga": olga, "desk": staff}
     made.people = {name: site.at_pages(person) for name, person in people.items()} | {"stranger": site.visitor()}
     return made
+
+
+def pays(site: Site, account: str) -> tuple[str, str]:
+    """The account has a plan and an add-on, paid by a card: the plan's invoice. And another card, for which its bank
+    waits: the gateway's reference."""
+    setup, store, now = site.charged.setup, site.store, site.clock.now()
+    counter = Counter(store, site.clock, setup, site.gateway)
+
+    def order(connection: sa.Connection) -> str:
+        terms = Terms("professional", "month")
+        made = orders.order(connection, now, setup, account, terms, "EUR", actor="person:per_a")
+        orders.consent(connection, now, setup, account, True, actor="person:per_a")
+        return made.invoice
+
+    store.write(lambda connection: cards.set_country(connection, account, "GB"))
+    given = counter.begin_card(account).reference
+    site.gateway.outside.enter_card(given, "4242424242424242", CardMonth(2030, 12))
+    assert counter.card_given(account, given) == "saved"
+    invoice = store.write(order)
+    site.settles()
+    store.write(lambda connection: orders.buy_add_on(connection, now, setup, account, "presenter", 2))
+    site.settles()
+    waits = counter.begin_card(account).reference
+    site.gateway.outside.enter_card(waits, "4000002500003155", CardMonth(2030, 12))
+    return invoice, waits
 
 
 def suspend(site: Site, account: str) -> None:
