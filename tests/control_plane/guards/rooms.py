@@ -22,7 +22,7 @@ GUARDS = (
     Guard("PROD-03.1", _SEATS, _FULL, "if False:"),
     Guard("PROD-03.2", _SEATS, "names.index(after) + 1", "names.index(after)"),
     Guard("PROD-03.4", f"{_ROOMS}/limits.py", "product = PRODUCT[kind]", 'product = PRODUCT["webinar"]'),
-    Guard("ACC-05.3", f"{_ROOMS}/limits.py", 'Plan("", {"meeting": 5, "webinar": 20})', 'Plan("", {"meeting": 40, "webinar": 1_000, "large": 10_000})'),
+    Guard("ACC-05.3", "control_plane/billing/catalogue.py", '{"meeting": 5, "webinar": 20}', '{"meeting": 40, "webinar": 1_000, "large": 10_000}'),
     Guard("PROD-17.1", f"{_ROOMS}/identifiers.py", "if len(bare) != 9 or", "if"),
     Guard("PROD-17.2", f"{_ROOMS}/identifiers.py", '_BETWEEN.sub("", typed[: _TYPED_MAX + 1])', "typed"),
     Guard("PROD-17.3", f"{_ROOMS}/identifiers.py", 're.fullmatch(r"[0-9]+", bare)', "bare"),
