@@ -142,8 +142,12 @@ def test_a_key_has_the_scopes_it_was_given_and_never_more_than_its_maker(here: W
     made = joe.call("POST", "/keys", {"name": "k", "scopes": ["account"]}).json()
     program = here.stranger()
     program.headers["Authorization"] = f"Bearer {made['secret']}"
+    other = joe.call("POST", "/keys", {"name": "other", "scopes": ["events"]}).json()
+    without = here.stranger()
+    without.headers["Authorization"] = f"Bearer {other['secret']}"
     with entry("PROD-24.1"):
         assert program.call("GET", "/keys").status_code == 200
+        assert without.call("GET", "/keys").status_code == 403, "its maker may, the key may not"
         assert program.call("GET", "/members").status_code == 403
         assert program.call("GET", "/me").status_code == 403
         assert program.call("POST", "/keys", {"name": "child", "scopes": []}).status_code == 422
