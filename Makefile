@@ -15,7 +15,7 @@ FAIL_S := 2700
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts bench docs clean setup setup-test python
+.PHONY: help run test check test-all long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts accept-billing bench docs clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ thorough: setup-test
 mutants: setup-test
 	@STENTOR_MUTANTS=$(MUTANTS) $(BIN)/pytest -q -o faulthandler_timeout=1200 tests/sfu/test_mutants.py
 
-# Faults planted into money, periods and ledger; at least 85 % of them must make a test fail. Less than ten minutes.
+# Faults planted into money, periods, ledger and billing; at least 85 % of them must make a test fail.
 mutation: setup-test
 	@exec $(BIN)/python -m tests.mutation $(ARGS)
 
@@ -86,6 +86,9 @@ accept-meeting: setup-test ## every line of "Done when" of the first call that a
 
 accept-accounts: setup-test ## every line of "Done when" of accounts and rooms that a program can check, with pictures of the pages (ARGS="--story")
 	@exec $(BIN)/python -m tests.accept_accounts $(ARGS)
+
+accept-billing: setup-test ## every line of "Done when" of billing that a program can check, with pictures and the ledger (ARGS="--story")
+	@exec $(BIN)/python -m tests.accept_billing $(ARGS)
 
 bench: setup-test ## the figures of one server beside a raw sender, about ten minutes on a quiet machine (ARGS="--rows 1,4")
 	@exec $(BIN)/python -m benchmarks $(ARGS)

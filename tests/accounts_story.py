@@ -298,7 +298,7 @@ async def begun(playwright: Playwright, folder: Path, database: str = "", look: 
         people = []
         for program, own in ((CHROMIUM, media[0]), (CHROMIUM, media[1]), (HEADLESS_SHELL, None)):
             context = await stack.enter_async_context(chromium(playwright, program, own))
-            people.append(await _somebody(context, origin))
+            people.append(await somebody(context, origin))
         await answers(origin)
         expect.set_options(timeout=PATIENCE_MS)
         stack.callback(expect.set_options, timeout=USUAL_MS)
@@ -306,7 +306,8 @@ async def begun(playwright: Playwright, folder: Path, database: str = "", look: 
         yield Story(server, origin, folder, database, host, guest, desk, *media, look)
 
 
-async def _somebody(context: BrowserContext, origin: str) -> BrowserClient:
+async def somebody(context: BrowserContext, origin: str) -> BrowserClient:
+    """A person at a browser that has been nowhere yet."""
     await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
     client = BrowserClient(context.pages[0] if context.pages else await context.new_page(), "")
     # By a door of the debugger, so no page's policy sees it.

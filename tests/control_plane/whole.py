@@ -18,12 +18,15 @@ from tests.servers import ROOT, Server, eventually, free_port, plain_environment
 ENDED_WITHIN_S = 5.0
 
 
-def serving(folder: Path, database: str = "") -> tuple[Server, str]:
-    """A server to be started, and the address of its control plane. `database` as control.database."""
+def serving(folder: Path, database: str = "", *, test_mode: bool = False) -> tuple[Server, str]:
+    """A server to be started, and the address of its control plane. `database` as control.database; in `test_mode` the
+    clock stands until it is set forward."""
     port = free_port(socket.SOCK_STREAM)
     arguments = ["--control-enabled", "true", "--control-port", str(port), "--control-folder", str(folder)]
     if database:
         arguments += ["--control-database", database]
+    if test_mode:
+        arguments += ["--control-test-mode", "true"]
     return Server(*arguments), f"http://localhost:{port}"
 
 

@@ -1,6 +1,7 @@
-"""[I/O] `make mutation`: plants every fault of tests.mutation.operators into money, periods and ledger, one at a time.
+"""[I/O] `make mutation`: plants every fault of tests.mutation.operators into what reckons, one at a time.
 
-Each mutant is a fresh process, forked from one that has the libraries loaded already, in a copy of the sources of its
+Money, periods, ledger, and of billing what decides sums and days. With all modules and all mutants, the figures go
+into docs/rule-coverage.md. Each mutant is a fresh process, forked from one that has the libraries loaded already, in a copy of the sources of its
 own; it runs the tests of the mutated module until the first fails. Survivors are listed. Fails when fewer are killed
 than should be of any module, and when the tests fail without any fault.
 """
@@ -31,6 +32,7 @@ import pytest
 import sqlalchemy.dialects.postgresql
 import sqlalchemy.dialects.sqlite
 
+from tests.control_plane.rule_coverage import FAULTS, PAGE, with_faults
 from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,6 +46,8 @@ TARGETS = {
     "control_plane/ledger/journal.py": [f"{LEDGER}/test_journal.py", f"{LEDGER}/test_model.py"],
     "control_plane/billing/catalogue.py": [f"{BILLING}/test_catalogue.py"],
     "control_plane/billing/charges.py": [f"{BILLING}/test_charges.py"],
+    "control_plane/billing/freeze.py": [f"{BILLING}/test_freeze.py", f"{BILLING}/test_subscription.py"],
+    "control_plane/billing/subscription.py": [f"{BILLING}/test_subscription.py"],
     "control_plane/billing/tax.py": [f"{BILLING}/test_tax.py"],
     "control_plane/storage/migrations/versions/0001_ledger.py": [
         f"{LEDGER}/test_migration.py",
@@ -112,10 +116,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{target}: {killed} of {tried} killed, {percent} %")
     killed, took = len(tally.killed), time.monotonic() - begun
     print(f"all: {killed} of {tally.tried} killed, {100 * killed // max(tally.tried, 1)} %, in {took:.0f} s")
+    if not chosen.targets and not chosen.limit:
+        PAGE.write_text(with_faults(PAGE.read_text(), section(targets, tally)))
+        print(f"{PAGE.relative_to(ROOT)} has the figures")
     weak = [target for target in targets if tally.of(target)[2] < KILLED_PERCENT]
     if weak:
         print(f"fewer than {KILLED_PERCENT} % killed; the tests let too many faults pass: {weak}", file=sys.stderr)
     return 1 if weak else 0
+
+
+def section(targets: Sequence[str], tally: Tally) -> str:
+    """Of docs/rule-coverage.md: what was planted, and how much of it was noticed."""
+    lines = [
+        FAULTS,
+        "Written by `make mutation`: one fault at a time (a comparison, a sign, a number, a missing statement ...) in the",
+        f"module; it counts as caught when a test of that module fails. At least {KILLED_PERCENT} % must be.",
+        "",
+        "| module | caught | planted | share |",
+        "|---|---|---|---|",
+    ]
+    for target in targets:
+        killed, tried, percent = tally.of(target)
+        lines.append(f"| `{target}` | {killed} | {tried} | {percent} % |")
+    return "\n".join(lines) + "\n"
 
 
 def _planted(targets: Sequence[str], limit: int) -> Iterator[tuple[str, Mutant]]:
