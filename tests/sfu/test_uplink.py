@@ -266,7 +266,8 @@ async def test_a_server_that_ends_while_it_asks_what_was_used_loses_no_room(
     async with asyncio.timeout(20):
         await node.asked.wait()
     await one.stop()
-    assert [record["room"] for record in plane.records("room_opened")] == ["100000001"]
+    # Once at least: what was on its way when it ended comes again under its key.
+    assert {record["room"] for record in plane.records("room_opened")} == {"100000001"}
 
 
 KILLED = """
