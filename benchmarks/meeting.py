@@ -69,7 +69,7 @@ class Round:
 
     @property
     def late_ms(self) -> float:
-        """The longest that a light client sent behind its own time."""
+        """The longest that a client of either kind sent behind its own time."""
         return max(result.late_ms for result in self.results)
 
     @property

@@ -190,12 +190,15 @@ class Uplink:
         due = time.monotonic() + self._settings.report_s
         while True:
             await asyncio.sleep(min(EVENTS_EVERY_S, self._settings.report_s))
-            entries: list[Entry] = list(books.events())
-            if time.monotonic() >= due:
+            cuts = time.monotonic() >= due
+            if cuts:
                 due = time.monotonic() + self._settings.report_s
                 await node.meter()
+            # What was taken out of the books is on no paper yet: whoever ends this task ends it before or behind here.
+            entries: list[Entry] = list(books.events())
+            if cuts:
                 entries += books.cut(self._now_ms())
-            await self.keep(entries)
+            await asyncio.shield(self.keep(entries))
 
     # -- handing over --
     async def _send(self) -> None:

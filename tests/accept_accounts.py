@@ -37,6 +37,7 @@ PICTURES = ROOT / "tests" / "artifacts" / "accounts"
 # Between meeting by a link and the suspension, while both are in.
 DEATH_AFTER = "they see and hear each other again"
 CP = "tests/control_plane"
+POSTGRESQL = {"STENTOR_TEST_POSTGRESQL": "1"}
 
 
 def _files(folder: str, *names: str) -> tuple[str, ...]:
@@ -69,7 +70,12 @@ PARTS = (
     ),
     Part("5 surface: API, webhooks, pages, languages, role by route", (f"{CP}/api", f"{CP}/pages")),
     Part("the whole: sign-up to a call that a suspension ends", (f"{CP}/test_whole.py", "tests/browser/test_story.py")),
-    Part("both engines: the same tests on PostgreSQL", (CP,), {"STENTOR_TEST_POSTGRESQL": "1"}),
+    Part(
+        "both engines: the same tests on PostgreSQL",
+        ("-n", "2", "--dist", "loadfile", "-m", "not alone", CP),
+        POSTGRESQL,
+    ),
+    Part("both engines: what needs the machine alone, on PostgreSQL", ("-m", "alone", CP), POSTGRESQL),
 )
 BY_EYE = (
     f"the pictures in {PICTURES.relative_to(ROOT)}: is it clear on each what to do next",

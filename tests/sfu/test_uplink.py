@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ import pytest
 from sfu import uplink as uplinks
 from sfu.config import Uplink
 from sfu.config_sources import ConfigError, build
+from sfu.signalling.backend import UplinkSums
 from sfu.uplink import Store
-from sfu.usage import RoomEnded, RoomOpened, Used
+from sfu.usage import Books, RoomEnded, RoomOpened, Used
 from tests.servers import eventually
 from tests.sfu.running import running
 
@@ -80,6 +81,11 @@ class ControlPlane:
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         return [record for batch in list(self.batches) for record in batch["records"] if record["type"] == kind]
+
+    def distinct(self, kind: str) -> list[dict[str, Any]]:
+        """Each once: what was on its way when a server ended comes again, the same in all."""
+        found = self.records(kind)
+        return [record for place, record in enumerate(found) if record not in found[:place]]
 
 
 @contextlib.contextmanager
@@ -231,13 +237,41 @@ async def test_a_server_tells_who_was_in_its_rooms_and_for_how_long(plane: Contr
             await second.ask("leave")
         await eventually(lambda: asyncio.sleep(0, plane.records("used")), within_s=5, what="use is reported")
         assert (await node.http.get("/metrics")).text.count("stentor_uplink_records_total") == 4
-    (opened,), (ended,) = plane.records("room_opened"), plane.records("room_ended")
-    use = plane.records("used")
+    (opened,), (ended,) = plane.distinct("room_opened"), plane.distinct("room_ended")
+    use = plane.distinct("used")
     for one in (me, him):
         own = sorted((r["from_ms"], r["to_ms"]) for r in use if r["participant"] == one["participant"])
         assert own and all(before[1] == after[0] for before, after in itertools.pairwise(own))
         assert opened["at_ms"] <= own[0][0] and own[-1][1] <= ended["at_ms"]
     assert max(r["to_ms"] for r in use) == ended["at_ms"]
+
+
+class Metering:
+    """A node whose worker does not answer when it is asked what was used."""
+
+    def __init__(self) -> None:
+        self.books: Books | None = None
+        self.uplink_sums: Callable[[], UplinkSums] = UplinkSums
+        self.asked = asyncio.Event()
+        self.meter: Callable[[], Awaitable[None]] = self._hangs
+
+    async def _hangs(self) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_server_that_ends_while_it_asks_what_was_used_loses_no_room(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    node = Metering()
+    one = uplinks.Uplink(Uplink(url=plane.url, token=TOKEN, file=str(tmp_path / "kept"), report_s=0.01))
+    await one.start(node)
+    assert node.books is not None
+    node.books._events.append(RoomOpened("100000001", 1, 1000))
+    async with asyncio.timeout(20):
+        await node.asked.wait()
+    await one.stop()
+    assert [record["room"] for record in plane.distinct("room_opened")] == ["100000001"]
 
 
 KILLED = """
