@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -234,6 +235,11 @@ async def test_a_server_tells_who_was_in_its_rooms_and_for_how_long(plane: Contr
         me = await node.joined(first, room="100000001")
         async with node.client() as second:
             him = await node.joined(second, room="100000001")
+            # Who comes and goes in one millisecond and sends nothing has used nothing, and is in no record.
+            came_ms = round(time.time() * 1000)
+            await eventually(
+                lambda: asyncio.sleep(0, round(time.time() * 1000) > came_ms), within_s=5, what="a millisecond is over"
+            )
             await second.ask("leave")
         await eventually(lambda: asyncio.sleep(0, plane.records("used")), within_s=5, what="use is reported")
         assert (await node.http.get("/metrics")).text.count("stentor_uplink_records_total") == 4
