@@ -30,6 +30,7 @@ from control_plane.billing.subscription import (
     Opened,
     Order,
     Refund,
+    RefuseReturn,
     RequestCancel,
     Return,
     SetAutopay,
@@ -421,6 +422,35 @@ def test_a_closed_one_comes_back_by_support_and_a_payment_from_that_day_on() -> 
         assert life.state == "active" and life.one.period == Period.month(START + 11 * DAY)
 
 
+def test_who_was_ended_for_a_cause_or_refused_comes_back_only_where_that_is_overruled() -> None:
+    barred, plain = Life.paying(), Life.paying()
+    barred.does(Terminate(cause=True, bars=True))
+    plain.does(Terminate(cause=True))
+    assert barred.refused(Return(MONTHLY)) == "return_refused"
+    (charge,) = barred.does(Return(MONTHLY, overrules=True))
+    assert charge.charging.why == "return" and barred.one.barred
+    assert barred.refused(RefuseReturn()) == "payment_running"
+    barred.does(Settled())
+    assert (barred.state, barred.one.barred) == ("active", False), "it came back, so that is over"
+    assert barred.refused(RefuseReturn()) == "not_ended"
+    assert plain.does(RefuseReturn()) == () and plain.one.barred and plain.state == "ended"
+    assert plain.refused(Return(MONTHLY)) == "return_refused"
+
+
+def test_who_cancelled_and_came_back_has_not_cancelled() -> None:
+    life = Life.paying()
+    life.does(RequestCancel(NOON))
+    life.does(ConfirmCancel(NOON))
+    life.on(life.end).does(Boundary())
+    life.does(Return(MONTHLY))
+    assert life.one.cancel_requested_at == life.one.cancel_confirmed_at == NOON, "as long as nothing is paid"
+    life.does(Settled())
+    assert life.one.cancel_requested_at is life.one.cancel_confirmed_at is None
+    life.does(SetAutopay(on=True))
+    (charge,) = life.on(life.end).does(Boundary())
+    assert isinstance(charge, Charge)
+
+
 class Lives(RuleBasedStateMachine):
     """One subscription through random days; charges end well or badly, late or at once."""
 
@@ -473,6 +503,7 @@ class Lives(RuleBasedStateMachine):
         event=st.one_of(
             st.builds(Order, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL])),
             st.sampled_from([StartTrial(), WithdrawFreeze(), UndoCancel(), Collect(), Settled(), Failed()]),
+            st.just(RefuseReturn()),
             st.builds(Unfreeze, st.booleans()),
             st.builds(SetAutopay, st.booleans()),
             st.builds(ChangeTerms, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL]), st.booleans()),
@@ -500,12 +531,14 @@ class Lives(RuleBasedStateMachine):
     @rule(cause=st.booleans(), chance=st.integers(0, 9))
     def is_terminated(self, cause: bool, chance: int) -> None:
         if chance == 0:
-            self.does(Terminate(cause))
+            self.does(Terminate(cause, bars=cause))
 
     @precondition(lambda self: self.life.state == "ended")
-    @rule()
-    def comes_back(self) -> None:
-        self.does(Return(MONTHLY))
+    @rule(overrules=st.booleans())
+    def comes_back(self, overrules: bool) -> None:
+        barred = self.life.one.barred
+        effects = self.does(Return(MONTHLY, overrules))
+        assert not effects or overrules or not barred
 
     @invariant()
     def at_most_one_period_covers_a_day_and_no_frozen_day_is_paid(self) -> None:
