@@ -108,9 +108,7 @@ def amounts(connection: sa.Connection, setup: Setup, account: str, today: dateti
     return found
 
 
-def use(
-    connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, adds: Adds, amount: int
-) -> int:
+def use(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, adds: Adds, amount: int) -> int:
     """Use up so much of what the account bought of this, the oldest first; returns what is left of it. Raises Conflict
     "used_up" where there is not so much, and then nothing is used (the database refuses less than nothing as well);
     ValueError for none and less than none."""

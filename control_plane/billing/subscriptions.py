@@ -253,8 +253,8 @@ _EFFECTS: dict[type, Callable[[_Act, Any], None]] = {
 def _said(
     connection: sa.Connection, account: str, before: datetime.datetime | None, after: datetime.datetime | None
 ) -> None:
-    """Who cancels ends the agreement himself, from that instant on: what was announced and is not over does not bind him
-    in the days that he has paid for (LEG-04). Who takes it back stays, and it does."""
+    """Who cancels ends the agreement himself, at that instant: what was announced and is not over does not bind him in
+    the days that he has paid for (LEG-04). Who takes it back stays, and it does."""
     if before is None and after is not None:
         notices.ended(connection, after, account)
     elif before is not None and after is None:

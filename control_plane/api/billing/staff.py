@@ -248,7 +248,7 @@ def _returns(routes: APIRouter, doors: Doors, setup: Setup) -> None:
     @routes.post("/staff/accounts/{account}/return", status_code=202, response_model=PaymentView)
     @need("staff")
     def bring_back(request: Request, visit: Here, account: Id, body: ReturnWish) -> Response:
-        """Let a closed account come back with a plan: its card is charged, and it is open when that is paid (BIL-37)."""
+        """Let a closed account come back with a plan: its card is charged, and with that it is open (BIL-37)."""
         fields.ticket(body.ticket)
         terms, actor = Terms(body.plan, body.cycle), _actor(visit)
         return doors.act(

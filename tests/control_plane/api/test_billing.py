@@ -253,9 +253,9 @@ def test_nobody_who_is_suspended_freezes(at: Shop) -> None:
 
 
 def joins(at: Shop, number: str) -> tuple[int, str]:
-    """Somebody types the number; status and what is said."""
+    """Somebody types the number; status, and what he is told if he may not come in."""
     answer = at.here.stranger().call("POST", "/join", {"id": number, "name": "Ida"})
-    return answer.status_code, answer.text
+    return answer.status_code, answer.json().get("detail", "")
 
 
 def details(jane: Buyer) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""What stands beside the plan: what is used up counts down to nothing and is never given back; what comes back later."""
+"""What stands beside the plan: what is used up counts down to nothing, and is never given back; what comes again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What staff decide of who wants to come back: refused, he is charged nothing and his time runs out (BIL-36 to BIL-38)."""
+"""What staff decide of who wants to come back; refused, he is charged nothing and his time runs out (BIL-36 to 38)."""
 
 from __future__ import annotations
 

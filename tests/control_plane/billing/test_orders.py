@@ -201,7 +201,7 @@ def test_consent_to_the_card_is_not_needed_where_other_means_pay_and_another_car
         jane = at.customer()
         jane.orders(MONTHLY)
         jane.does(machine.SetAutopay(False))
-        jane.gives("5555555555554444")
+        jane.gives(PAYS)
         store.write(
             lambda connection: desk.give(
                 connection,
@@ -323,7 +323,7 @@ def test_who_cancels_before_a_new_price_is_his_never_pays_it(store: Store) -> No
         ben.cancels()
         at.until(after(61))
         with entry("BIL-05.7"):
-            assert [one.payable.minor for one in jane.paid] == [4_900] and jane.status == "closed"
+            assert [one.payable.minor for one in jane.paid] == [4_900] and jane.state == "ended"
             assert [one.payable.minor for one in ben.paid] == [4_900, 4_900] and ben.status == "closed"
             assert [span.end for span in ben.covered][-1] == after(60)
         assert [one.payable.minor for one in ida.paid] == [4_900, 4_900, 5_900]
