@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from dataclasses import replace
 from control_plane import clockwork
 from control_plane.billing import settling
 from control_plane.billing.collector import Collector
+from control_plane.errors import Unavailable
 from control_plane.gateway.fake.faults import Lost
 from control_plane.gateway.port import Succeeded
 from control_plane.money import Money
@@ -88,11 +90,15 @@ def test_a_deletion_and_the_payment_of_a_return_meet_and_one_of_them_wins_whole(
         at.clock.advance_to(limit + MOMENT)
 
         def pays() -> None:
-            for payment in reversed(running):
+            waiting = list(running)
+            while waiting:
+                payment = waiting.pop()
                 came = Succeeded(f"ch_{payment.key}", payment.amount)
-                store.write(lambda connection, key=payment.key, came=came: settling.told(  # type: ignore[misc]
-                    connection, limit, at.setup, key, came
-                ))  # fmt: skip
+                tell = functools.partial(settling.told, now=limit, setup=at.setup, key=payment.key, outcome=came)
+                try:
+                    store.write(tell)
+                except Unavailable:  # the other was in the way too often: whoever brings news brings it again
+                    waiting.append(payment)
 
         def deletes() -> None:
             while at.work.job(limit + MOMENT):
