@@ -1,4 +1,8 @@
-"""What an account has beside its plan: rows that are ordered, active while paid for, and over (BIL-10 to BIL-13)."""
+"""What an account has beside its plan: rows that are ordered, active while paid for, and over (BIL-10 to BIL-13).
+
+What is used up (streamed events, minutes: BIL-09) has no days. It counts down, is over when nothing is left of it, and
+ends with the agreement at the latest; a freeze leaves it as it is.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from control_plane.billing.prices import catalogue
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Cycle
 from control_plane.billing.tables import add_ons
-from control_plane.errors import NotFound
+from control_plane.errors import Conflict, NotFound
 from control_plane.periods import Period
 from control_plane.running import events
 from control_plane.running.canonical import JSON
@@ -22,7 +26,8 @@ from control_plane.running.canonical import JSON
 
 @dataclass(frozen=True)
 class Bought:
-    """A row. `paid_until`: the first day that is not paid for; None for what has no days."""
+    """A row. `paid_until`: the first day that is not paid for; None for what has no days. `left`: how much of it is not
+    used up yet; None for what has days."""
 
     id: str
     account: str
@@ -33,6 +38,7 @@ class Bought:
     state: str
     paid_until: datetime.date | None
     cancelled_at: datetime.datetime | None
+    left: int | None
 
 
 def order(
@@ -44,10 +50,11 @@ def order(
     price: Price,
     quantity: int,
     recurring: bool,
+    left: int | None = None,
 ) -> None:
-    """Put it down; it counts once it is paid."""
+    """Put it down; it counts once it is paid. `left`: how much of what is used up it brings."""
     values = {"id": id_, "account": account, "add_on": price.item, "quantity": quantity, "price": price.id}
-    values |= {"recurring": recurring, "state": "ordered", "bought_at": now}
+    values |= {"recurring": recurring, "state": "ordered", "bought_at": now, "left": left}
     connection.execute(add_ons.insert().values(values))
 
 
@@ -96,8 +103,34 @@ def amounts(connection: sa.Connection, setup: Setup, account: str, today: dateti
     for one in active(connection, account):
         kind = known.get(one.add_on)
         if kind is not None and (one.paid_until is None or today < one.paid_until):
-            found[kind.adds] = found.get(kind.adds, 0) + kind.amount * one.quantity
+            has = kind.amount * one.quantity if one.left is None else one.left
+            found[kind.adds] = found.get(kind.adds, 0) + has
     return found
+
+
+def use(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, adds: Adds, amount: int) -> int:
+    """Use up so much of what the account bought of this, the oldest first; returns what is left of it. Raises Conflict
+    "used_up" where there is not so much, and then nothing is used (the database refuses less than nothing as well);
+    ValueError for none and less than none."""
+    if amount < 1:
+        raise ValueError("one at least is used")
+    known = catalogue(connection, setup).add_ons
+    mine = [one for one in active(connection, account) if one.left and known[one.add_on].adds == adds]
+    whole = sum(one.left or 0 for one in mine)
+    if amount > whole:
+        raise Conflict("used_up", f"only {whole} are left of what was bought")
+    rest = amount
+    for one in mine:
+        part = min(one.left or 0, rest)
+        if not part:
+            break
+        rest -= part
+        row = add_ons.update().where(add_ons.c.id == one.id)
+        connection.execute(row.values(left=add_ons.c.left - part))
+        if part == one.left:
+            connection.execute(row.values(state="over"))
+            events.emit(connection, now, account=account, kind="add_on.used_up", payload={"add_on": one.add_on})
+    return whole - amount
 
 
 def carry_on(connection: sa.Connection, account: str, period: Period, invoice: Invoice) -> None:
@@ -147,4 +180,5 @@ def _bought(row: sa.Row[Any]) -> Bought:
         row.state,
         row.paid_until,
         row.cancelled_at,
+        row.left,
     )

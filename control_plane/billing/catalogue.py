@@ -23,7 +23,7 @@ from control_plane.translations import N_
 EventKind = Literal["meeting", "webinar", "large"]
 # "once": what is paid one time and does not come again by its nature (BIL-11).
 PriceCycle = Literal["month", "year", "once"]
-Adds = Literal["storage_bytes", "recording_bytes", "presenters", "streams", "streamed_events"]
+Adds = Literal["storage_bytes", "recording_bytes", "presenters", "streams", "streamed_events", "toll_free_minutes"]
 
 # BIL-05.
 NOTICE_DAYS = 30
@@ -55,7 +55,7 @@ class Plan:
 class AddOn:
     """One piece gives `amount` more of `adds`. `title` is English, and translated where it is shown. `recurring`: it
     renews with the plan, unless bought for one time (BIL-11); else it is used up. `quantity_max`: so many an account
-    may have at a time."""
+    may have at a time. `returnable`: staff may give some of it back out of goodwill."""
 
     name: str
     title: str
@@ -64,6 +64,7 @@ class AddOn:
     quantity_max: int
     recurring: bool = True
     retired_at: datetime.datetime | None = None
+    returnable: bool = True
 
     def on_sale(self, at: datetime.datetime) -> bool:
         return self.retired_at is None or aware(at) < self.retired_at
@@ -240,7 +241,8 @@ PLANS: Mapping[str, Plan] = {
     )
 }
 
-# BIL-10 names four. A streamed event is bought by itself: it is used up, so it cannot recur (BIL-11).
+# BIL-10 names four. A streamed event is bought by itself: it is used up, so it cannot recur (BIL-11). Neither can
+# minutes, of which none is ever given back (BIL-09).
 ADD_ONS: Mapping[str, AddOn] = {
     add_on.name: add_on
     for add_on in (
@@ -249,6 +251,15 @@ ADD_ONS: Mapping[str, AddOn] = {
         AddOn("presenter", N_("Extra presenter"), "presenters", 1, 15),
         AddOn("streaming", N_("Streaming to other platforms"), "streams", 1, 3),
         AddOn("streamed_event", N_("One streamed event"), "streamed_events", 1, 20, recurring=False),
+        AddOn(
+            "toll_free_minutes",
+            N_("100 toll-free minutes"),
+            "toll_free_minutes",
+            100,
+            100,
+            recurring=False,
+            returnable=False,
+        ),
     )
 }
 
@@ -271,6 +282,7 @@ _LIST: tuple[tuple[str, PriceCycle, tuple[int, int, int]], ...] = (
     ("streaming", "month", (1_500, 1_500, 5_900)),
     ("streaming", "year", (15_000, 15_000, 59_000)),
     ("streamed_event", "once", (900, 900, 3_900)),
+    ("toll_free_minutes", "once", (1_200, 1_200, 4_900)),
 )
 
 CATALOGUE = Catalogue(

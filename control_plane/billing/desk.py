@@ -1,4 +1,5 @@
-"""What staff decide about an account's money, each for a ticket: the end of the agreement, a refund, a gift."""
+"""What staff decide about an account's money, each for a ticket: the end of the agreement, its coming back, a refund, a
+gift."""
 
 from __future__ import annotations
 
@@ -8,14 +9,15 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from control_plane.accounts import people
+from control_plane.accounts import lifecycle, people
 from control_plane.accounts.tokens import new_id
-from control_plane.billing import credit, refunds, subscriptions
+from control_plane.billing import credit, orders, payments, refunds, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.invoices import Invoice
+from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
-from control_plane.billing.subscription import Subscription
-from control_plane.errors import Invalid
+from control_plane.billing.subscription import Subscription, Terms
+from control_plane.errors import Conflict, Invalid
 from control_plane.money import Money
 from control_plane.running import audit
 
@@ -40,13 +42,54 @@ def terminate(
     ticket: str,
     actor: str,
 ) -> Subscription:
-    """End the agreement at once. With a ground nothing is given back (BIL-40), without one the unused days are
-    (BIL-43). Raises NotFound, Conflict "not_subscribed"."""
+    """End the agreement at once. With a ground nothing is given back and coming back is refused by default (BIL-40),
+    without one the unused days are given back (BIL-43). Raises NotFound, Conflict "not_subscribed"."""
     people.account(connection, account)
     ids = {"ground": ground or "none", "ticket": ticket}
     audit.record(connection, now, actor=actor, account=account, code="agreement_terminated", ids=ids)
-    event = machine.Terminate(cause=ground is not None)
+    event = machine.Terminate(cause=ground is not None, bars=ground is not None)
     return subscriptions.step(connection, now, setup, account, event, actor=actor)
+
+
+def bring_back(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    setup: Setup,
+    account: str,
+    terms: Terms,
+    currency: str,
+    *,
+    overrules: bool,
+    ticket: str,
+    actor: str,
+) -> Payment:
+    """Let an account come back whose agreement has ended: its card is charged, and with the payment it is open again,
+    from that day on (BIL-37). `overrules`: though it was refused. Raises NotFound, Invalid for what is not sold,
+    Conflict "window_over", "return_refused", "not_ended", "payment_running", "card_missing", "country_missing"."""
+    people.account(connection, account)
+    window_ends_at = lifecycle.state(connection, account).window_ends_at
+    if window_ends_at is not None and now > window_ends_at:
+        raise Conflict("window_over", "the time to come back is over")
+    orders.ready(connection, account)
+    orders.quote(connection, now, setup, account, terms, currency)
+    event = machine.Return(terms, overrules=overrules)
+    subscriptions.step(connection, now, setup, account, event, actor=actor, currency=currency)
+    ids = {"plan": terms.plan, "overrules": "yes" if overrules else "no", "ticket": ticket}
+    audit.record(connection, now, actor=actor, account=account, code="return_approved", ids=ids)
+    found = payments.running(connection, account)
+    assert found is not None
+    return found
+
+
+def refuse_return(
+    connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, *, ticket: str, actor: str
+) -> Subscription:
+    """It may not come back; no reason is given to anybody (BIL-38). Nothing is charged, and its time runs on to the
+    deletion. Raises NotFound, Conflict "not_ended", and "payment_running" while its return is being paid."""
+    people.account(connection, account)
+    after = subscriptions.step(connection, now, setup, account, machine.RefuseReturn(), actor=actor)
+    audit.record(connection, now, actor=actor, account=account, code="return_refused", ids={"ticket": ticket})
+    return after
 
 
 def refund(

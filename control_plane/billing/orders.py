@@ -47,7 +47,7 @@ def order(
     """Order a plan and have it charged; also what an expired account does to come back (BIL-37). `seen`: the sum that
     the customer was shown ("12.30 EUR"). Raises Conflict "price_changed" where it is another one by now,
     "card_missing", "country_missing", and what the machine refuses."""
-    _ready(connection, account)
+    ready(connection, account)
     if lifecycle.state(connection, account).status != "open":
         raise Conflict("account_state", "only an account that is open can order; write to support")
     _same(quote(connection, now, setup, account, terms, currency), seen)
@@ -98,7 +98,7 @@ def change_plan(
         subscriptions.step(connection, now, setup, account, event, actor=actor)
         return None
     machine.apply(one, machine.ChangeTerms(terms, upgrade=True), day_of(now))  # what it would refuse, before it is paid
-    _ready(connection, account)
+    ready(connection, account)
     _idle(connection, account)
     _same(made, seen)
     purpose = {"kind": "upgrade", "plan": terms.plan, "cycle": terms.cycle}
@@ -145,14 +145,18 @@ def buy_add_on(
     """Buy it for the days left; from the next period on it is charged in full, unless `once` (BIL-11, BIL-13). Raises
     Conflict "card_missing" (BIL-10), "payment_running", "price_changed", and what `quote_add_on` raises."""
     made = quote_add_on(connection, now, setup, account, add_on, quantity)
-    _ready(connection, account)
+    ready(connection, account)
     _idle(connection, account)
     _same(made, seen)
     known = prices.catalogue(connection, setup)
-    recurring = known.add_ons[add_on].recurring and not once
+    kind = known.add_ons[add_on]
+    recurring = kind.recurring and not once
+    left = None if kind.recurring else kind.amount * quantity
     id_ = f"add_{setup.accounts.draw(20)}"
     price = known.price(made.lines[0].price)
-    add_ons.order(connection, now, id_=id_, account=account, price=price, quantity=quantity, recurring=recurring)
+    add_ons.order(
+        connection, now, id_=id_, account=account, price=price, quantity=quantity, recurring=recurring, left=left
+    )
     purpose = {"kind": "add_on", "add_on": id_}
     return _collect(connection, invoices.make_out(connection, now, setup, account, made, purpose), now)
 
@@ -224,7 +228,8 @@ def abandon(connection: sa.Connection, now: datetime.datetime, account: str) -> 
         payments.call_off(connection, now, waiting)
 
 
-def _ready(connection: sa.Connection, account: str) -> None:
+def ready(connection: sa.Connection, account: str) -> None:
+    """Raises Conflict "country_missing", "card_missing"."""
     if not invoices.country_of(connection, account):
         raise Conflict("country_missing", "say first in which country you are: the invoice needs it")
     if cards.on_file(connection, account) is None:

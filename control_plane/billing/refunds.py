@@ -13,8 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from control_plane.billing import credit, invoices, payments, postings, revenue
-from control_plane.billing.charges import Draft, give_back, returned, unused
+from control_plane.billing.charges import Draft, Line, give_back, returned, unused
 from control_plane.billing.invoices import Invoice
+from control_plane.billing.prices import catalogue
 from control_plane.billing.setup import Setup
 from control_plane.billing.tables import deferrals, disputes, refunds
 from control_plane.billing.tables import payments as payments_rows
@@ -50,12 +51,15 @@ def goodwill(
     actor: str,
 ) -> Invoice:
     """Give net sums back by the number of the line; by staff. Raises NotFound, Invalid, Conflict (charges.give_back),
-    Conflict "not_paid" and "disputed"."""
+    Conflict "not_paid", "disputed", and "not_returnable" for what is never given back (minutes: BIL-09)."""
     paid = invoices.by_id(connection, invoice)
     if paid.state != "paid" or paid.kind != "invoice":
         raise Conflict("not_paid", "only what was paid can be given back")
     if _disputed(connection, paid.id):
         raise Conflict("disputed", "his issuer has taken this payment back: it is the dispute that decides")
+    known = catalogue(connection, setup).add_ons
+    if any(line.item in known and not known[line.item].returnable for line in _named(paid.draft, amounts)):
+        raise Conflict("not_returnable", "of this nothing is given back, used or not")
     before = [note.draft for note in invoices.notes_of(connection, paid.id)]
     note = give_back(paid.draft, amounts, before)
     return _return(connection, now, setup, paid, note, before, "goodwill", actor)
@@ -130,6 +134,11 @@ def _send(connection: sa.Connection, now: datetime.datetime, paid: Invoice, made
     connection.execute(refunds.insert().values(values | {"made_at": now}))
     payload = {"what": "refund", "refund": key}
     outbox.put(connection, now, kind="gateway", key=f"refund:{key}", account=paid.account, payload=payload)
+
+
+def _named(paid: Draft, amounts: Mapping[int, Money]) -> list[Line]:
+    """Those that there are; others are refused by charges.give_back."""
+    return [line for number, line in enumerate(paid.lines) if number in amounts]
 
 
 def _disputed(connection: sa.Connection, invoice: str) -> bool:

@@ -5,7 +5,7 @@
     active --Boundary--> ended (cancelled) | frozen (asked for) | charging (then active or expired) | expired
     frozen --Unfreeze--> charging (then active or expired) | expired
     expired --WindowOver--> ended          trial, active, frozen, expired --Terminate--> ended
-    ended --Return, Settled--> active
+    ended --Return (unless refused), Settled--> active
 
 Money moves outside: the machine says what to charge (`Charge`) and is told how it ended (`Settled`, `Failed`). While a
 charge is on its way (`charging`), an active subscription stays active: a gateway that does not answer is asked again,
@@ -18,262 +18,60 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-from control_plane.billing.freeze import CardMonth, check_days, frozen_span, with_card
-from control_plane.errors import Conflict
-from control_plane.periods import MONTH_DAYS, YEAR_DAYS, Period, Span
-
-State = Literal["none", "trial", "active", "frozen", "expired", "ended"]
-Cycle = Literal["month", "year"]
-Why = Literal["first", "renewal", "unfreeze", "return"]
-# BIL-04.
-CYCLE_DAYS: dict[Cycle, int] = {"month": MONTH_DAYS, "year": YEAR_DAYS}
-# ACC-05 gives no length. Longer: more free service; shorter: no time to hold a second event.
-TRIAL_DAYS = 30
-# BIL-18, BIL-19, BIL-36.
-EXPIRED_DAYS = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is subscribed to: a plan of the catalogue, by the month or by the year."""
-
-    plan: str
-    cycle: Cycle
-
-    def period(self, first: datetime.date) -> Period:
-        return Period(first, CYCLE_DAYS[self.cycle])
-
-
-@dataclass(frozen=True, slots=True)
-class Charging:
-    """A period whose payment is on its way. Only a renewal's days are fixed; others begin on the day they are paid."""
-
-    period: Period
-    terms: Terms
-    why: Why
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """What the machine knows. `period` is the last one paid; `frozen` the days of a freeze that has begun, and
-    `freeze_days` how many were asked for; `expired_on` the first day that nobody paid for."""
-
-    state: State = "none"
-    terms: Terms | None = None
-    next_terms: Terms | None = None
-    period: Period | None = None
-    charging: Charging | None = None
-    autopay: bool = False
-    trial_used: bool = False
-    trial_ends_on: datetime.date | None = None
-    cancel_requested_at: datetime.datetime | None = None
-    cancel_confirmed_at: datetime.datetime | None = None
-    freeze_days: int | None = None
-    frozen: Span | None = None
-    expired_on: datetime.date | None = None
-
-    @property
-    def window_ends_on(self) -> datetime.date | None:
-        """The day on which an expired one ends; it can be paid until the day before, the whole of it (BIL-18)."""
-        return None if self.expired_on is None else self.expired_on + datetime.timedelta(days=EXPIRED_DAYS)
-
-
-# What happens to it. Whether somebody may bring it about is decided by the caller's door.
-
-
-@dataclass(frozen=True)
-class StartTrial:
-    days: int = TRIAL_DAYS
-
-
-@dataclass(frozen=True)
-class TrialOver:
-    pass
-
-
-@dataclass(frozen=True)
-class Order:
-    """A plan is chosen and shall be paid now."""
-
-    terms: Terms
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What was on its way is paid."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """What was on its way was declined for good."""
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """The paid days are over. `covered`: credit pays the next period. `suspended`: the account is."""
-
-    card: CardMonth | None = None
-    covered: bool = False
-    suspended: bool = False
-
-
-@dataclass(frozen=True)
-class AskFreeze:
-    days: int
-    card: CardMonth | None = None
-
-
-@dataclass(frozen=True)
-class WithdrawFreeze:
-    pass
-
-
-@dataclass(frozen=True)
-class ChangeCard:
-    card: CardMonth | None
-
-
-@dataclass(frozen=True)
-class Unfreeze:
-    """By hand, or by itself on the day that the freeze is over."""
-
-    by_hand: bool
-
-
-@dataclass(frozen=True)
-class RequestCancel:
-    """`staff`: support does it (BIL-33). `through_support`: this customer does not cancel by himself."""
-
-    at: datetime.datetime
-    staff: bool = False
-    through_support: bool = False
-
-
-@dataclass(frozen=True)
-class UndoCancel:
-    pass
-
-
-@dataclass(frozen=True)
-class ConfirmCancel:
-    """The mail system took the confirmation (BIL-34)."""
-
-    at: datetime.datetime
-
-
-@dataclass(frozen=True)
-class ChangeTerms:
-    """Another plan or cycle. `upgrade`: it costs more within the same cycle, the difference is paid, it counts now."""
-
-    terms: Terms
-    upgrade: bool
-
-
-@dataclass(frozen=True)
-class SetAutopay:
-    on: bool
-
-
-@dataclass(frozen=True)
-class WindowOver:
-    pass
-
-
-@dataclass(frozen=True)
-class Collect:
-    """Try the card of an expired one: a retry after a failed renewal, or a suspension over a boundary was lifted."""
-
-
-@dataclass(frozen=True)
-class Terminate:
-    """By the operator; `cause`: for one (BIL-40), else without (BIL-43)."""
-
-    cause: bool
-
-
-@dataclass(frozen=True)
-class Return:
-    """Support lets a closed account come back with a plan (BIL-37)."""
-
-    terms: Terms
-
-
-Event = (
-    StartTrial
-    | TrialOver
-    | Order
-    | Settled
-    | Failed
-    | Boundary
-    | AskFreeze
-    | WithdrawFreeze
-    | ChangeCard
-    | Unfreeze
-    | RequestCancel
-    | UndoCancel
-    | ConfirmCancel
-    | ChangeTerms
-    | SetAutopay
-    | WindowOver
-    | Collect
-    | Terminate
-    | Return
+from control_plane.billing.agreement import (
+    CYCLE_DAYS,
+    EXPIRED_DAYS,
+    TRIAL_DAYS,
+    AskFreeze,
+    Boundary,
+    ChangeCard,
+    ChangeTerms,
+    Charge,
+    Charging,
+    Close,
+    Collect,
+    ConfirmCancel,
+    Cycle,
+    Due,
+    Effect,
+    Event,
+    Failed,
+    Opened,
+    Order,
+    Refund,
+    RefuseReturn,
+    RequestCancel,
+    Return,
+    SetAutopay,
+    Settled,
+    StartTrial,
+    State,
+    Subscription,
+    Tell,
+    Terminate,
+    Terms,
+    TrialOver,
+    UndoCancel,
+    Unfreeze,
+    Why,
+    WindowOver,
+    WithdrawFreeze,
 )
+from control_plane.billing.freeze import check_days, frozen_span, with_card
+from control_plane.errors import Conflict
+from control_plane.periods import Period
 
-# What follows.
+__all__ = [
+    "CYCLE_DAYS", "EXPIRED_DAYS", "TRIAL_DAYS", "AskFreeze", "Boundary", "ChangeCard", "ChangeTerms", "Charge",
+    "Charging", "Close", "Collect", "ConfirmCancel", "Cycle", "Due", "Effect", "Event", "Failed", "Opened", "Order",
+    "Refund", "RefuseReturn", "RequestCancel", "Return", "SetAutopay", "Settled", "StartTrial", "State", "Step",
+    "Subscription", "Tell", "Terminate", "Terms", "TrialOver", "UndoCancel", "Unfreeze", "Why", "WindowOver",
+    "WithdrawFreeze", "apply",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Charge:
-    """Make an invoice for this and collect it; tell the machine how it ended."""
-
-    charging: Charging
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A period is paid: its boundary is due on `period.end`."""
-
-    period: Period
-    terms: Terms
-
-
-@dataclass(frozen=True)
-class Due:
-    """Come back with this event on that day."""
-
-    event: Literal["trial_over", "unfreeze", "window_over"]
-    on: datetime.date
-
-
-@dataclass(frozen=True)
-class Close:
-    """The agreement ended: the account closes (BIL-35). `expired`: it keeps the long window, which began with the first
-    day that nobody paid for (BIL-36); of one that has lapsed that is over (BIL-19)."""
-
-    cause: Literal["cancelled", "terminated", "lapsed"]
-    expired: bool
-
-
-@dataclass(frozen=True)
-class Refund:
-    """Give the unused days of this period back, pro rata (BIL-43)."""
-
-    period: Period
-    unused_days: int
-
-
-@dataclass(frozen=True)
-class Tell:
-    """Write to the customer what happened."""
-
-    what: Literal["expired", "frozen", "freeze_refused", "cancel_requested", "ended"]
-
-
-Effect = Charge | Opened | Due | Close | Refund | Tell
 Step = tuple[Subscription, tuple[Effect, ...]]
 
 
@@ -308,9 +106,11 @@ def _order(one: Subscription, event: Order, today: datetime.date) -> Step:
 def _settled(one: Subscription, event: Settled, today: datetime.date) -> Step:
     _guard(one.charging is not None, "nothing_charged", "no payment is on its way")
     assert one.charging is not None
-    period, terms = one.charging.period, one.charging.terms
-    if one.charging.why != "renewal":
+    period, terms, why = one.charging.period, one.charging.terms, one.charging.why
+    if why != "renewal":
         period = terms.period(today)
+    if why == "return":
+        one = replace(one, cancel_requested_at=None, cancel_confirmed_at=None)
     paid = replace(
         one,
         state="active",
@@ -319,9 +119,10 @@ def _settled(one: Subscription, event: Settled, today: datetime.date) -> Step:
         period=period,
         charging=None,
         frozen=None,
-        freeze_days=one.freeze_days if one.charging.why == "renewal" else None,
+        freeze_days=one.freeze_days if why == "renewal" else None,
         expired_on=None,
         trial_ends_on=None,
+        barred=False,
     )
     return paid, (Opened(period, terms),)
 
@@ -459,13 +260,22 @@ def _terminate(one: Subscription, event: Terminate, today: datetime.date) -> Ste
     if not event.cause and one.state == "active" and one.period is not None:
         unused = one.period.unused(today)
         refund = (Refund(one.period, unused),) if unused else ()
-    return _end(one), (*refund, Close("terminated", expired=one.state == "expired"), Tell("ended"))
+    ended = replace(_end(one), barred=event.bars)
+    return ended, (*refund, Close("terminated", expired=one.state == "expired"), Tell("ended"))
 
 
 def _return(one: Subscription, event: Return, today: datetime.date) -> Step:
     _guard(one.state == "ended", "not_ended", f"a subscription is {one.state}, not ended")
     _guard(one.charging is None, "payment_running", "a payment is on its way; wait until it has ended")
+    _guard(event.overrules or not one.barred, "return_refused", "it was refused that this customer comes back")
     return _charge(one, event.terms, event.terms.period(today), "return")
+
+
+def _refuse_return(one: Subscription, event: RefuseReturn, today: datetime.date) -> Step:
+    """Not while it is being paid: no charge is kept of who is refused."""
+    _guard(one.state == "ended", "not_ended", f"a subscription is {one.state}, not ended")
+    _guard(one.charging is None, "payment_running", "a payment is on its way; wait until it has ended")
+    return replace(one, barred=True), ()
 
 
 def _charge(one: Subscription, terms: Terms, period: Period, why: Why) -> Step:
@@ -510,4 +320,5 @@ _STEPS: dict[type, Callable[[Subscription, Any, datetime.date], Step]] = {
     Collect: _collect,
     Terminate: _terminate,
     Return: _return,
+    RefuseReturn: _refuse_return,
 }

@@ -28,6 +28,7 @@ from control_plane.billing.subscription import Charging, Event, Subscription
 from control_plane.billing.tables import subscriptions
 from control_plane.billing.tax import Treatment
 from control_plane.errors import Conflict, NotFound
+from control_plane.legal import notices
 from control_plane.periods import day_of
 from control_plane.running import audit, events, inserts, jobs, outbox
 
@@ -90,6 +91,8 @@ def step(
         return after
     held = Held(after, before.version + 1, currency or before.currency, _price_of(paid) or before.price)
     _save(connection, account, held)
+    if isinstance(event, machine.RequestCancel | machine.UndoCancel):
+        _said(connection, account, before.one.cancel_requested_at, after.cancel_requested_at)
     if after.state != before.one.state or _plan_of(after) != _plan_of(before.one):
         _changed(connection, now, account, held, actor)
     if after.state == "expired" and before.one.state != "expired" and after.expired_on is not None:
@@ -245,6 +248,17 @@ _EFFECTS: dict[type, Callable[[_Act, Any], None]] = {
     machine.Refund: _refund,
     machine.Tell: _tell,
 }
+
+
+def _said(
+    connection: sa.Connection, account: str, before: datetime.datetime | None, after: datetime.datetime | None
+) -> None:
+    """Who cancels ends the agreement himself, at that instant: what was announced and is not over does not bind him in
+    the days that he has paid for (LEG-04). Who takes it back stays, and it does."""
+    if before is None and after is not None:
+        notices.ended(connection, after, account)
+    elif before is not None and after is None:
+        notices.stays(connection, account, before)
 
 
 def _changed(connection: sa.Connection, now: datetime.datetime, account: str, held: Held, actor: str) -> None:

@@ -53,8 +53,10 @@ add_ons = sa.Table(
     sa.Column("bought_at", Instant, nullable=False),
     sa.Column("paid_until", sa.Date),  # the first day that is not paid for; none for what has no days
     sa.Column("cancelled_at", Instant),  # it works on until `paid_until` (BIL-11)
+    sa.Column("left", sa.BigInteger),  # of what is used up, how much of it; none for what has days
     sa.CheckConstraint("quantity > 0", name="quantity"),
     sa.CheckConstraint("state in ('ordered', 'active', 'over')", name="state"),
+    sa.CheckConstraint('"left" >= 0', name="left"),
 )
 
 # Who is billed, and how: asked for with the first order. `payer` is the gateway's name for him.

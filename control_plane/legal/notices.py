@@ -180,6 +180,12 @@ def ended(connection: sa.Connection, now: datetime.datetime, account: str) -> li
     return [replace(notice, change=replace(notice.change, ended_at=now)) for notice in kept]
 
 
+def stays(connection: sa.Connection, account: str, ended_at: datetime.datetime) -> None:
+    """He takes the end back that he declared at this instant: the changes bind him as if he never had."""
+    mine = (notices.c.account == account) & (notices.c.ended_at == ended_at)
+    connection.execute(notices.update().where(mine).values(ended_at=None))
+
+
 def binding(connection: sa.Connection, account: str, kind: str, at: datetime.datetime) -> str:
     """The version that binds this account at that instant, as is known now; "" for none.
 

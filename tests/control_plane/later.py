@@ -7,25 +7,27 @@ that a test proves all the same is an error, so the list cannot grow stale.
 from __future__ import annotations
 
 LATER: dict[str, str] = {
-    # The free version's length and its end are the subscription's.
-    "ACC-05.1": "Billing",
-    "ACC-05.2": "Billing",
-    "ACC-05.4": "Billing",
     "ACC-06.3": "Privacy",
     # The form of an on-demand webinar comes with these.
     "ACC-09.2": "Webinars",
-    "ACC-11.2": "Billing",
-    "ACC-17.1": "Billing",
-    "ACC-18.1": "Billing",
-    "ACC-18.2": "Billing",
-    "ACC-18.3": "Billing",
-    "ACC-19.1": "Billing",
-    "ACC-19.2": "Billing",
-    "ACC-21.4": "Billing",
     "ACC-28.1": "Staff desk and support",
     "ACC-28.2": "Privacy",
-    # The refund, or rather none (BIL-06), is of a paid period; there are none yet.
-    "LEG-04.4": "Billing",
-    # Sums of twelve months of payments; legal.caps has the arithmetic, billing fills the sums.
-    "LEG-11.1": "Billing",
+    # Commissions, and what becomes of them where money goes back or a customer is ended.
+    "BIL-08.1": "Affiliates",
+    "BIL-16.2": "Affiliates",
+    # Who may be written to at all is decided by restrictions.
+    "BIL-17.4": "Privacy",
+    "BIL-18.5": "Webinars",
+    # There is no retention job yet: nothing but the end of an account removes anything of it.
+    "BIL-25.2": "Privacy",
+    # Requests reach the support by mail, which is read outside of the product until then.
+    "BIL-32.1": "Staff desk and support",
+    # What is in an account, what of it is kept, and holds.
+    "BIL-39.1": "Privacy",
+    "BIL-39.2": "Privacy",
+    "BIL-39.5": "Privacy",
+    "BIL-40.3": "Affiliates",
+    "BIL-42.5": "Affiliates",
+    "BIL-43.9": "Affiliates",
+    "BIL-46.4": "Affiliates",
 }

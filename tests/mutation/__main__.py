@@ -1,9 +1,9 @@
 """[I/O] `make mutation`: plants every fault of tests.mutation.operators into what reckons, one at a time.
 
 Money, periods, ledger, and of billing what decides sums and days. With all modules and all mutants, the figures go
-into docs/rule-coverage.md. Each mutant is a fresh process, forked from one that has the libraries loaded already, in a copy of the sources of its
-own; it runs the tests of the mutated module until the first fails. Survivors are listed. Fails when fewer are killed
-than should be of any module, and when the tests fail without any fault.
+into docs/rule-coverage.md. Each mutant is a fresh process, forked from one that has the libraries loaded already, in a
+copy of the sources of its own; it runs the tests of the mutated module until the first fails. Survivors are listed.
+Fails when fewer are killed than should be of any module, and when the tests fail without any fault.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ TARGETS = {
     "control_plane/ledger/chart.py": [f"{LEDGER}/test_chart.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/tables.py": [f"{LEDGER}/test_migration.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/journal.py": [f"{LEDGER}/test_journal.py", f"{LEDGER}/test_model.py"],
+    "control_plane/billing/agreement.py": [f"{BILLING}/test_subscription.py"],
     "control_plane/billing/catalogue.py": [f"{BILLING}/test_catalogue.py"],
     "control_plane/billing/charges.py": [f"{BILLING}/test_charges.py"],
     "control_plane/billing/freeze.py": [f"{BILLING}/test_freeze.py", f"{BILLING}/test_subscription.py"],
@@ -129,8 +130,8 @@ def section(targets: Sequence[str], tally: Tally) -> str:
     """Of docs/rule-coverage.md: what was planted, and how much of it was noticed."""
     lines = [
         FAULTS,
-        "Written by `make mutation`: one fault at a time (a comparison, a sign, a number, a missing statement ...) in the",
-        f"module; it counts as caught when a test of that module fails. At least {KILLED_PERCENT} % must be.",
+        "Written by `make mutation`: one fault at a time (a comparison, a sign, a number, a missing statement ...) in",
+        f"the module; it counts as caught when a test of that module fails. At least {KILLED_PERCENT} % must be.",
         "",
         "| module | caught | planted | share |",
         "|---|---|---|---|",

@@ -7,20 +7,22 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from control_plane import money
 from control_plane.accounts import fields, people
 from control_plane.api.billing import views
-from control_plane.api.billing.views import Amount, Currency, Day, InvoiceId, Item, Sum
+from control_plane.api.billing.views import Amount, Currency, Cycle, Day, InvoiceId, Item, PaymentView, Sum
 from control_plane.api.bodies import Body, Id, Line
 from control_plane.api.doors import Doors, Here, need
 from control_plane.billing import cards, desk, disputes, invoices, prices
 from control_plane.billing.charges import Discount
 from control_plane.billing.invoices import Invoice
+from control_plane.billing.liability import cap
 from control_plane.billing.setup import Setup
+from control_plane.billing.subscription import Terms
 from control_plane.errors import Invalid
 from control_plane.money import Money
 
@@ -28,6 +30,8 @@ PriceId = Annotated[
     str,
     Path(max_length=100, pattern=r"^[a-z_]+\.(month|year|once)\.[A-Z]{3}\.[0-9]{1,6}$", examples=["basic.month.EUR.1"]),
 ]
+# Years of four digits: twelve months before them there is a day as well.
+OnDay = Annotated[str, Query(max_length=10, pattern=r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$", examples=["2027-01-31"])]
 # Of an invoice. Longer ones than this are not made out.
 LINES_MAX = 100
 
@@ -40,9 +44,23 @@ class Termination(Body):
     ticket: Line
 
 
-class Terminated(Body):
+class Ended(Body):
     account: str
     state: str
+
+
+class ReturnWish(Body):
+    """`overrule`: though it was refused that this customer comes back."""
+
+    plan: Item
+    cycle: Cycle
+    currency: Currency
+    overrule: bool = False
+    ticket: Line
+
+
+class ReturnRefusal(Body):
+    ticket: Line
 
 
 class RefundLine(Body):
@@ -107,12 +125,22 @@ class PriceWish(Body):
     currency: Currency
 
 
+class Liability(Body):
+    """At most this much, by currency. `basis`: what was `paid` in the days from `start` on and before `end`, or, of who
+    paid nothing in them, twelve months of the cheapest plan (`free`)."""
+
+    basis: Literal["paid", "free"]
+    start: str
+    end: str
+    amounts: list[Sum]
+
+
 def router(doors: Doors, setup: Setup) -> APIRouter:
     """For staff."""
     routes = doors.router("staff")
     now = doors.clock.now
 
-    @routes.post("/staff/accounts/{account}/termination", response_model=Terminated)
+    @routes.post("/staff/accounts/{account}/termination", response_model=Ended)
     @need("staff")
     def terminate(request: Request, visit: Here, account: Id, body: Termination) -> Response:
         """End the agreement at once; the account closes."""
@@ -126,7 +154,7 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
             lambda connection: desk.terminate(
                 connection, now(), setup, account, body.ground, ticket=body.ticket, actor=actor
             ),
-            lambda after: views.answer(200, Terminated(account=account, state=after.state)),
+            lambda after: views.answer(200, Ended(account=account, state=after.state)),
         )
 
     @routes.post("/staff/accounts/{account}/credits", status_code=201, response_model=Made)
@@ -149,7 +177,8 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
     def discount(visit: Here, account: Id, body: DiscountWish) -> Response:
         """From the next period on (BIL-46)."""
         fields.ticket(body.ticket)
-        found = Discount(Fraction(body.percent, 100), _day(body.until)) if body.percent else None
+        until = None if body.until is None else _day(body.until, "until")
+        found = Discount(Fraction(body.percent, 100), until) if body.percent else None
         doors.write(
             lambda connection: cards.set_discount(connection, now(), account, found, _actor(visit), body.ticket)
         )
@@ -178,6 +207,15 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
             ]
         )
 
+    @routes.get("/staff/accounts/{account}/liability", response_model=Liability)
+    @need("staff")
+    def liability(visit: Here, account: Id, on: OnDay) -> dict[str, Any]:
+        """How far the operator is liable for an event on this day (BIL-44)."""
+        day = _day(on, "on")
+        found = doors.store.read(lambda connection: cap(connection, setup, account, day))
+        amounts = [str(Money(minor, currency)) for currency, minor in sorted(found.amounts.items())]
+        return {"basis": found.basis, "start": str(found.start), "end": str(found.end), "amounts": amounts}
+
     @routes.post("/staff/invoices/{invoice}/refunds", status_code=201, response_model=CreditNote)
     @need("staff")
     def refund(request: Request, visit: Here, invoice: InvoiceId, body: Refund) -> Response:
@@ -199,8 +237,49 @@ def router(doors: Doors, setup: Setup) -> APIRouter:
 
         return doors.act(request, views.said(body), use_case, lambda note: views.answer(201, told(note)))
 
+    _returns(routes, doors, setup)
     _prices(routes, doors, setup)
     return routes
+
+
+def _returns(routes: APIRouter, doors: Doors, setup: Setup) -> None:
+    now = doors.clock.now
+
+    @routes.post("/staff/accounts/{account}/return", status_code=202, response_model=PaymentView)
+    @need("staff")
+    def bring_back(request: Request, visit: Here, account: Id, body: ReturnWish) -> Response:
+        """Let a closed account come back with a plan: its card is charged, and with that it is open (BIL-37)."""
+        fields.ticket(body.ticket)
+        terms, actor = Terms(body.plan, body.cycle), _actor(visit)
+        return doors.act(
+            request,
+            views.said(body),
+            lambda connection: desk.bring_back(
+                connection,
+                now(),
+                setup,
+                account,
+                terms,
+                body.currency,
+                overrules=body.overrule,
+                ticket=body.ticket,
+                actor=actor,
+            ),
+            lambda made: views.answer(202, views.payment(made)),
+        )
+
+    @routes.post("/staff/accounts/{account}/return-refusal", response_model=Ended)
+    @need("staff")
+    def refuse_return(request: Request, visit: Here, account: Id, body: ReturnRefusal) -> Response:
+        """It may not come back (BIL-38)."""
+        fields.ticket(body.ticket)
+        actor = _actor(visit)
+        return doors.act(
+            request,
+            views.said(body),
+            lambda connection: desk.refuse_return(connection, now(), setup, account, ticket=body.ticket, actor=actor),
+            lambda after: views.answer(200, Ended(account=account, state=after.state)),
+        )
 
 
 def _prices(routes: APIRouter, doors: Doors, setup: Setup) -> None:
@@ -245,11 +324,12 @@ def _positive(text: str, currency: str) -> Money:
     return found
 
 
-def _day(text: str | None) -> datetime.date | None:
+def _day(text: str, field: str) -> datetime.date:
+    """Raises Invalid."""
     try:
-        return datetime.date.fromisoformat(text) if text is not None else None
+        return datetime.date.fromisoformat(text)
     except ValueError:
-        raise Invalid("day_unknown", "there is no such day", field="until") from None
+        raise Invalid("day_unknown", "there is no such day", field=field) from None
 
 
 def _actor(visit: Here) -> str:

@@ -88,13 +88,15 @@ class CardView(Body):
 
 
 class AddOnView(Body):
-    """`paid_until`: the first day that is not paid for; none for what has no days. `renews`: it is charged again."""
+    """`paid_until`: the first day that is not paid for; none for what has no days. `renews`: it is charged again.
+    `left`: of what is used up, how much of it."""
 
     id: str
     add_on: str
     quantity: int
     paid_until: str | None
     renews: bool
+    left: int | None
 
 
 class NextCharge(Body):
@@ -229,7 +231,14 @@ def _credit(connection: sa.Connection, account: str) -> list[str]:
 
 def _add_on(one: add_ons.Bought) -> AddOnView:
     renews = one.recurring and one.cancelled_at is None
-    return AddOnView(id=one.id, add_on=one.add_on, quantity=one.quantity, paid_until=iso(one.paid_until), renews=renews)
+    return AddOnView(
+        id=one.id,
+        add_on=one.add_on,
+        quantity=one.quantity,
+        paid_until=iso(one.paid_until),
+        renews=renews,
+        left=one.left,
+    )
 
 
 def _next_charge(connection: sa.Connection, setup: Setup, account: str, autopay: bool) -> NextCharge | None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pypdfium2
 import pytest
 
+from control_plane.billing import invoices
 from control_plane.billing.catalogue import CATALOGUE
 from control_plane.billing.freeze import CardMonth
 from control_plane.gateway.fake.faults import Authenticate
+from control_plane.legal import notices, texts
+from control_plane.legal.texts import Edition
 from control_plane.money import Money
 from control_plane.storage.store import Store
 from tests.control_plane.entries import entry
+from tests.control_plane.people import TEXTS
 from tests.control_plane.product import product
-from tests.control_plane.shop import MONTH, Shop, shop
+from tests.control_plane.shop import MONTH, Buyer, Shop, shop
 
 
 @pytest.fixture
@@ -83,11 +89,12 @@ def test_from_trial_to_a_paid_plan_with_an_invoice_that_can_be_read(at: Shop) ->
     )
     whole = jane.told("GET", f"/billing/invoices/{row['id']}")
     assert whole["buyer"]["name"] == "Jane's Lessons" and whole["lines"][0]["net"] == "49.00 EUR"
-    pdf = jane.call("GET", f"/billing/invoices/{row['id']}/pdf")
-    assert pdf.headers["content-type"] == "application/pdf"
-    assert pdf.headers["content-disposition"] == 'attachment; filename="invoice-ST-2026-000001.pdf"'
-    text = pypdfium2.PdfDocument(pdf.content)[0].get_textpage().get_text_range()
-    assert "ST-2026-000001" in text and "58.31" in text
+    with entry("ACC-17.1"):
+        pdf = jane.call("GET", f"/billing/invoices/{row['id']}/pdf")
+        assert pdf.headers["content-type"] == "application/pdf"
+        assert pdf.headers["content-disposition"] == 'attachment; filename="invoice-ST-2026-000001.pdf"'
+        text = pypdfium2.PdfDocument(pdf.content)[0].get_textpage().get_text_range()
+        assert "ST-2026-000001" in text and "58.31" in text
     table = list(csv.DictReader(io.StringIO(jane.call("GET", "/billing/invoices.csv").text)))
     assert [(one["number"], one["gross"]) for one in table] == [("ST-2026-000001", "58.31")]
 
@@ -243,6 +250,165 @@ def test_nobody_who_is_suspended_freezes(at: Shop) -> None:
     with entry("BIL-21.10"):
         assert jane.refused("POST", "/billing/freeze", {"days": 30}) == (409, "suspended")
         assert jane.standing["freeze_days"] is None and jane.standing["period_end"] == "2026-12-25"
+
+
+def joins(at: Shop, number: str) -> tuple[int, str]:
+    """Somebody types the number; status, and what he is told if he may not come in."""
+    answer = at.here.stranger().call("POST", "/join", {"id": number, "name": "Ida"})
+    return answer.status_code, answer.json().get("detail", "")
+
+
+def details(jane: Buyer) -> tuple[str, str, str]:
+    """What is hers whatever she pays."""
+    account = jane.told("GET", "/account")
+    return account["slug"], account["business_name"], account["created_at"]
+
+
+def test_what_was_made_in_the_trial_is_there_when_it_is_paid(at: Shop) -> None:
+    jane = at.buyer()
+    jane.told("PATCH", "/account", {"slug": "jane"})
+    event = jane.told("POST", "/events", {"title": "Lesson"})
+    jane.told("PATCH", "/account/profile", {"parts": {"about": {"text": "Piano, for adults.", "visible": True}}})
+    before = details(jane)
+    jane.gives()
+    jane.orders()
+    with entry("BIL-47.1"):
+        assert jane.standing["state"] == "active" and details(jane) == before
+        after = jane.told("GET", f"/events/{event['id']}")
+        assert (after["number"], after["title"]) == (event["number"], "Lesson")
+        assert (event["seats_max"], after["seats_max"]) == (5, 40), "it is as large as what is paid"
+        assert at.here.stranger().call("GET", "/profiles/jane").json()["parts"]["about"] == "Piano, for adults."
+
+
+def test_an_event_that_runs_when_the_trial_ends_is_ended_and_nobody_comes_in(at: Shop) -> None:
+    jane = at.buyer()
+    event = jane.told("POST", "/events", {"title": "Lesson"})
+    at.days(29)
+    assert joins(at, event["number"])[0] == 200
+    at.carried.clear()
+    at.days(1)
+    with entry("ACC-05.2"):
+        assert jane.standing["state"] == "expired"
+        ordered = [letter.payload for letter in at.carried if letter.kind == "media"]
+        assert {"command": "end_rooms", "account": jane.account, "reason": "expired"} in ordered
+        assert joins(at, event["number"])[0] == 404
+
+
+def test_the_address_of_a_frozen_account_is_kept_for_it_and_its_visitors_are_told_nothing_more(at: Shop) -> None:
+    jane, joe = at.buyer(), at.buyer("joe@example.com")
+    jane.told("PATCH", "/account", {"slug": "jane"})
+    event = jane.told("POST", "/events", {"title": "Open lesson", "listed": True})
+    jane.gives()
+    jane.orders()
+    jane.told("POST", "/billing/freeze", {"days": 40})
+    at.days(35)
+    assert jane.standing["state"] == "frozen"
+    with entry("BIL-26.1"):
+        for alike in ("jane", "jan-e"):
+            assert joe.refused("PATCH", "/account", {"slug": alike}) == (409, "slug_taken")
+    with entry("BIL-26.2"):
+        page = at.here.stranger().client.get("/p/jane")
+        assert page.status_code == 200 and "This account is taking a break." in page.text
+        assert "Open lesson" not in page.text and not re.search("frozen|billing|paid|plan|expired", visible(page.text))
+        nobody = joins(at, "999999999")
+        assert (nobody[0], joins(at, event["number"])) == (404, nobody), "as of a number that nobody has"
+    assert jane.after(jane.told("POST", "/billing/unfreeze"))["state"] == "succeeded"
+    assert joins(at, event["number"])[0] == 200 and "Open lesson" in at.here.stranger().client.get("/p/jane").text
+
+
+def visible(html: str) -> str:
+    """What stands in the main part of a page, without its marks."""
+    return re.sub("<[^>]*>", " ", html.partition("<main")[2].partition("</main>")[0]).lower()
+
+
+def test_an_event_planned_behind_the_end_waits_for_who_comes_back_with_all_that_was_his(at: Shop) -> None:
+    jane, joe, desk = at.buyer(), at.buyer("joe@example.com"), at.desk()
+    jane.told("PATCH", "/account", {"slug": "jane"})
+    jane.gives()
+    jane.orders()
+    account, before = jane.account, details(jane)
+    starts_at = (at.here.clock.now() + datetime.timedelta(days=45)).isoformat()
+    event = jane.told("POST", "/events", {"title": "Lesson", "starts_at": starts_at, "listed": True})
+    jane.told("POST", "/billing/cancellation")
+    assert joins(at, event["number"])[0] == 200, "she has paid for these days"
+    at.days(40)
+    with entry("BIL-31.6"):
+        assert jane.person.signs_in().json()["code"] == "account_closed"
+        assert joins(at, event["number"]) == joins(at, "999999999")
+        assert at.here.stranger().client.get("/p/jane").status_code == 404
+    assert joe.refused("PATCH", "/account", {"slug": "jane"}) == (409, "slug_taken")
+    wish = {**MONTH, "ticket": "T-5"}
+    path = f"/staff/accounts/{account}/return"
+    made = desk.call("POST", path, wish)
+    assert (made.status_code, made.json()["amount"]) == (202, "58.31 EUR")
+    at.settle()
+    jane.person.signs_in()
+    with entry("BIL-37.6"):
+        assert details(jane) == before
+        after = jane.told("GET", f"/events/{event['id']}")
+        assert (after["number"], after["state"], after["starts_at"]) == (event["number"], "planned", starts_at)
+        assert joins(at, event["number"])[0] == 200
+        assert "Lesson" in at.here.stranger().client.get("/p/jane").text
+        assert [row["number"] for row in jane.told("GET", "/billing/invoices")["items"]] == [
+            "ST-2026-000001",
+            "ST-2027-000001",
+        ]
+
+
+def test_another_tax_number_is_on_the_next_invoice_and_another_time_zone_moves_no_day(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives(country="DE")
+    jane.orders()
+    [first] = jane.told("GET", "/billing/invoices")["items"]
+    before, paper = jane.standing, jane.told("GET", f"/billing/invoices/{first['id']}")
+    assert paper["buyer"]["tax_number"] == "" and first["gross"] == "58.31 EUR"
+    jane.told("PATCH", "/account", {"time_zone": "Pacific/Kiritimati"})
+    with entry("ACC-19.2"):
+        assert jane.standing == before
+        at.days(29)
+        assert jane.standing["period_end"] == "2026-12-25", "there it is the 25th for long"
+    jane.told("PATCH", "/account", {"tax_number": "DE136695976"})
+    at.days(1)
+    with entry("ACC-11.2"):
+        again, second = jane.told("GET", "/billing/invoices")["items"]
+        assert jane.told("GET", f"/billing/invoices/{again['id']}") == paper, "the first is as it was"
+        assert second["gross"] == "49.00 EUR", "reverse charge"
+        assert jane.told("GET", f"/billing/invoices/{second['id']}")["buyer"]["tax_number"] == "DE136695976"
+    assert jane.standing["period_first"] == "2026-12-25"
+
+
+def test_who_ends_over_new_terms_keeps_the_old_ones_in_his_paid_days_and_gets_nothing_back(at: Shop) -> None:
+    jane, ben = at.buyer(), at.buyer("ben@example.com")
+    for one in (jane, ben):
+        one.gives()
+        one.orders()
+    accounts = [one.account for one in (jane, ben)]
+    at.days(1)
+    store, now = at.here.store, at.here.clock.now()
+    new = now.date().isoformat()
+    edition = Edition("terms", new, "en", "# Our terms\n\n## Rules\n\nBe kind.\n", ("rules",))
+    store.write(lambda connection: texts.publish(connection, now, [edition]))
+    at.settle()
+
+    def binding() -> list[str]:
+        at_ = at.here.clock.now()
+        return [store.read(lambda c, a=account: notices.binding(c, a, "terms", at_)) for account in accounts]  # type: ignore[misc]
+
+    at.days(9)
+    for one in (jane, ben):
+        one.told("POST", "/billing/cancellation")
+    at.days(1)
+    ben.told("DELETE", "/billing/cancellation")
+    at.days(5)
+    with entry("LEG-04.4"):
+        assert binding() == [TEXTS["terms"], new], "who takes it back stays, and is bound"
+        assert jane.told("POST", "/events", {"title": "Lesson"})["state"] == "planned", "her days are paid"
+        at.days(20)
+        assert jane.person.signs_in().json()["code"] == "account_closed"
+        assert binding() == [TEXTS["terms"], new]
+        rows = store.read(lambda connection: invoices.history(connection, accounts[0]))
+        assert [row.kind for row in rows] == ["invoice"]
+        assert at.gateway.outside.held() == {"EUR": Money(3 * 5_831, "EUR")}, "hers, and two of his"
 
 
 def test_a_cancellation_is_taken_back_or_goes_on_to_the_end_of_the_days(at: Shop) -> None:

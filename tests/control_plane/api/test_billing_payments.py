@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from control_plane.billing.freeze import CardMonth
 from control_plane.gateway.errors import KeyReused, Misconfigured, Refused
@@ -12,9 +14,10 @@ from control_plane.gateway.fake.faults import AnswerLost, Busy, Lost
 from control_plane.gateway.memory import MemoryGateway
 from control_plane.gateway.port import CardSaved, ChargeOrder
 from control_plane.money import Money
+from control_plane.storage.columns import metadata
 from control_plane.storage.store import Store
 from tests.control_plane.entries import entry
-from tests.control_plane.shop import ASKS, DECLINED, MONTH, Shop, shop
+from tests.control_plane.shop import ASKS, DECLINED, MONTH, PAYS, Shop, shop
 
 
 @pytest.fixture
@@ -87,6 +90,45 @@ def test_who_comes_back_from_his_bank_has_paid_and_who_does_not_takes_it_back(at
     assert (gone["state"], gone["code"]) == ("failed", "called_off") and ben.standing["state"] == "trial"
     assert jane.told("POST", f"/billing/payments/{first['key']}/abandon")["state"] == "succeeded"
     assert at.gateway.outside.held() == {"EUR": Money(5_831, "EUR")}
+
+
+def test_a_payment_of_a_suspended_account_is_taken_and_opens_nothing_before_it_is_lifted(at: Shop) -> None:
+    jane, desk = at.buyer(), at.desk()
+    event = jane.told("POST", "/events", {"title": "Lesson"})
+    jane.gives(ASKS)
+    made = jane.orders()
+    path = f"/staff/accounts/{jane.account}"
+    assert desk.call("POST", f"{path}/suspend", {"reason": "abuse", "ticket": "T-1"}).status_code == 200
+    at.gateway.outside.authenticate(made["link"].rpartition("/")[2], agrees=True)
+
+    def joins() -> int:
+        return at.here.stranger().call("POST", "/join", {"id": event["number"], "name": "Ida"}).status_code
+
+    with entry("ACC-18.3"):
+        assert jane.told("POST", f"/billing/payments/{made['key']}/check")["state"] == "succeeded"
+        assert jane.standing["state"] == "active"
+        assert jane.refused("POST", "/events", {"title": "Lesson"})[0] == 403 and joins() == 404
+        assert desk.call("POST", f"{path}/lift", {"ticket": "T-1"}).status_code == 200
+        assert jane.told("POST", "/events", {"title": "Lesson"})["seats_max"] == 40 and joins() == 200
+
+
+def test_the_number_of_a_card_is_in_no_row_no_log_and_no_answer(at: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    jane.gives(DECLINED)
+    at.days(31)
+
+    def dump(connection: sa.Connection) -> str:
+        return "\n".join(str(row) for table in metadata.sorted_tables for row in connection.execute(table.select()))
+
+    rows = at.here.store.read(dump)
+    answers = [jane.call("GET", path).text for path in ("/billing", "/billing/invoices", "/billing/invoices.csv")]
+    with entry("ACC-19.1"):
+        for said in (rows, caplog.text, *answers):
+            assert PAYS not in said and DECLINED not in said
+        assert jane.standing["card"]["last4"] == "0341" and "0341" in rows
 
 
 def test_a_charge_whose_answer_was_lost_is_found_by_asking(at: Shop) -> None:

@@ -14,7 +14,7 @@ from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.entries import entry
 from tests.control_plane.people import Person
-from tests.control_plane.shop import Buyer, Shop, shop
+from tests.control_plane.shop import MONTH, Buyer, Shop, shop
 
 GIFT = {"amount": "10.00", "currency": "EUR", "ticket": "T-9", "reason": "a bad day"}
 
@@ -102,6 +102,56 @@ def test_goodwill_goes_back_to_the_card_line_by_line(at: Shop, desk: Person, jan
     assert (note["kind"], note["corrects"]) == ("credit_note", "ST-2026-000001")
     assert code(desk, "POST", f"/staff/invoices/{note['id']}/refunds", body)[:2] == (409, "not_paid")
     assert code(desk, "POST", "/staff/invoices/inv_aaaa_1/refunds", body)[:2] == (404, "invoice_unknown")
+
+
+def test_a_closed_account_comes_back_by_the_desk_and_is_refused_by_it(at: Shop, desk: Person, jane: Buyer) -> None:
+    account = jane.account
+    path, wish = f"/staff/accounts/{account}", {**MONTH, "ticket": "T-5"}
+    assert code(desk, "POST", f"{path}/return", wish)[:2] == (409, "not_ended")
+    assert code(desk, "POST", f"{path}/return-refusal", {"ticket": "T-5"})[:2] == (409, "not_ended")
+    body = {"cause": True, "ground": "false_registration", "ticket": "T-2"}
+    assert desk.call("POST", f"{path}/termination", body).status_code == 200
+    at.days(2)
+    for wrong, refusal in (
+        ({}, (409, "return_refused", None)),
+        ({"plan": "gold", "overrule": True}, (422, "plan_unknown", "plan")),
+        ({"currency": "JPY", "overrule": True}, (422, "plan_currency", "currency")),
+        ({"ticket": " "}, (422, "ticket_missing", "ticket")),
+    ):
+        assert code(desk, "POST", f"{path}/return", {**wish, **wrong}) == refusal
+    assert code(desk, "POST", f"{path}/reactivate", {"paid": True, "ticket": "T-5"})[:2] == (409, "return_refused")
+    key = {"Idempotency-Key": "return-of-ticket-T-5"}
+    first, again = (desk.call("POST", f"{path}/return", {**wish, "overrule": True}, headers=key) for _ in range(2))
+    assert (first.status_code, first.json()["state"]) == (202, "processing") and first.json() == again.json()
+    assert code(desk, "POST", f"{path}/return-refusal", {"ticket": "T-6"})[:2] == (409, "payment_running")
+    at.settle()
+    assert jane.person.signs_in().status_code == 201 and jane.standing["state"] == "active"
+    assert desk.call("POST", f"{path}/termination", {"cause": False, "ticket": "T-7"}).status_code == 200
+    refused = desk.call("POST", f"{path}/return-refusal", {"ticket": "T-8"})
+    assert (refused.status_code, refused.json()) == (200, {"account": account, "state": "ended"})
+    assert code(desk, "POST", f"{path}/return", wish)[:2] == (409, "return_refused")
+    assert [row["ids"] for row in seen.audit(at.here.store, "return_refused")] == [{"ticket": "T-8"}]
+    for verb in ("return", "return-refusal"):
+        assert code(desk, "POST", f"/staff/accounts/acc_aaaa/{verb}", wish if verb == "return" else {"ticket": "T"})[
+            :2
+        ] == (404, "account_unknown")
+
+
+def test_the_desk_is_told_how_far_the_operator_is_liable_on_a_day(at: Shop, desk: Person, jane: Buyer) -> None:
+    ben = at.buyer("ben@example.com")
+    path = f"/staff/accounts/{jane.account}/liability"
+    assert desk.call("GET", path, params={"on": "2026-11-26"}).json() == {
+        "basis": "paid",
+        "start": "2025-11-26",
+        "end": "2026-11-26",
+        "amounts": ["58.31 EUR"],
+    }
+    free = desk.call("GET", f"/staff/accounts/{ben.account}/liability", params={"on": "2026-11-26"}).json()
+    assert (free["basis"], free["amounts"]) == ("free", ["228.00 EUR", "948.00 PLN", "228.00 USD"])
+    for on, wrong in (("2026-02-30", "day_unknown"), ("soon", "field_malformed"), ("0001-01-01", "field_malformed")):
+        answer = desk.call("GET", path, params={"on": on})
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, wrong, "on")
+    assert desk.call("GET", "/staff/accounts/acc_aaaa/liability", params={"on": "2026-11-26"}).status_code == 404
 
 
 def test_a_gift_pays_the_next_invoice(at: Shop, desk: Person, jane: Buyer) -> None:

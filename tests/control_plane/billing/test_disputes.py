@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from control_plane.billing import disputes, inbound, payments, refunds
@@ -48,6 +50,27 @@ def test_a_lost_one_takes_what_it_had_paid_for(store: Store) -> None:
         tells(at, reference, amount, "lost")
         assert jane.status == "suspended"
         assert at.balances() == {}  # what ten days had earned is taken out of revenue again
+
+
+def test_the_payment_that_saved_an_expired_one_is_taken_back_and_nothing_saves_him_a_second_time(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        jane.orders(MONTHLY, autopay=False)
+        day = datetime.date(2026, 11, 22)
+        at.until(day + datetime.timedelta(days=30 + 89))
+        saving = jane.orders(MONTHLY)
+        assert (jane.state, jane.status) == ("active", "open")
+        at.days(3)
+        tells(at, saving.reference, saving.amount, "open")
+        with entry("BIL-19.3"):
+            assert (jane.state, jane.status) == ("active", "suspended"), "his days are disputed: he stays outside"
+            tells(at, saving.reference, saving.amount, "lost")
+            assert jane.status == "suspended" and jane.holds("deferred:subscription") == 0
+            assert at.balances() == {"gateway_clearing": 4_900, "revenue:plan": 4_900}, "the first period alone"
+            at.until(day + datetime.timedelta(days=119 + 30))
+            assert jane.state == "expired" and len(jane.paid) == 2
+            at.until(day + datetime.timedelta(days=119 + 30 + 91))
+            assert (jane.state, jane.status, len(jane.paid)) == ("ended", "deleted", 2)
 
 
 def test_a_dispute_of_days_that_are_over_suspends_nobody(store: Store) -> None:

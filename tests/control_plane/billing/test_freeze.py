@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,30 @@ def test_a_new_card_counts_anew_but_never_beyond_what_was_asked() -> None:
 def test_days_that_nobody_can_ask_for(wanted: int) -> None:
     with pytest.raises(Invalid) as refused:
         check_days(wanted)
-    assert refused.value.field == "days"
+    assert (refused.value.field, refused.value.code) == ("days", "freeze_days")
+    with pytest.raises(Invalid):
+        frozen_span(date("2026-12-07"), wanted, None)
+    assert check_days(1) == 1 and check_days(90) == 90
+
+
+def test_the_month_on_a_card_is_a_month_and_good_to_its_last_day() -> None:
+    card = CardMonth(2028, 2)
+    assert (card.last, str(card)) == (date("2028-02-29"), "02/2028")
+    assert CardMonth(2027, 12) < card < CardMonth(2028, 3), "the one that ends first comes first"
+    for year, month in ((2028, 0), (2028, 13), (0, 1)):
+        with pytest.raises(ValueError):
+            CardMonth(year, month)
+    with pytest.raises(FrozenInstanceError):
+        card.month = 3  # type: ignore[misc]
+
+
+def test_a_freeze_of_one_day_on_the_last_good_one_and_one_that_a_card_cuts_to_it() -> None:
+    assert frozen_span(date("2026-11-29"), 90, CardMonth(2026, 11)) == Span(date("2026-11-29"), 1)
+    frozen = frozen_span(date("2026-12-07"), 5, None)
+    assert frozen == Span(date("2026-12-07"), 5)
+    # On its first day: one day at least, whatever card comes.
+    assert with_card(frozen, 5, CardMonth(2026, 11), date("2026-12-07")) == Span(date("2026-12-07"), 1)
+    assert with_card(frozen, 5, CardMonth(2026, 12), date("2026-12-09")) == frozen
 
 
 @given(days, st.integers(1, FREEZE_DAYS_MAX), cards, cards, st.integers(0, FREEZE_DAYS_MAX))

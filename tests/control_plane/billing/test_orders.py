@@ -7,7 +7,7 @@ import datetime
 import pytest
 import sqlalchemy as sa
 
-from control_plane.billing import add_ons, cards, invoices, orders, prices
+from control_plane.billing import add_ons, cards, desk, invoices, orders, prices
 from control_plane.billing import subscription as machine
 from control_plane.billing.charges import Draft
 from control_plane.errors import Conflict, Invalid
@@ -194,6 +194,34 @@ def test_consent_that_was_withdrawn_lets_nobody_be_charged_until_it_is_given_aga
             assert jane.state == "active" and len(jane.paid) == 4
 
 
+def test_consent_to_the_card_is_not_needed_where_other_means_pay_and_another_card_does_not_bring_it_back(
+    store: Store,
+) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        jane.orders(MONTHLY)
+        jane.does(machine.SetAutopay(False))
+        jane.gives(PAYS)
+        store.write(
+            lambda connection: desk.give(
+                connection,
+                at.clock.now(),
+                at.setup,
+                jane.id,
+                Money(4_900, "EUR"),
+                ticket="T-1",
+                reason="thanks",
+                actor="staff:a",
+            )
+        )
+        at.until(after(31))
+        with entry("BIL-03.5"):
+            assert jane.state == "active" and jane.paid[-1].payable == Money(0, "EUR")
+            at.until(after(75))
+            assert jane.state == "expired" and len(jane.paid) == 2
+            assert at.gateway.outside.held() == {"EUR": Money(4_900, "EUR")}
+
+
 def test_a_cheaper_plan_begins_with_the_next_period_and_gives_nothing_back(store: Store) -> None:
     with till(store) as at:
         jane = at.customer()
@@ -272,6 +300,33 @@ def test_a_price_change_counts_thirty_days_after_its_notice(store: Store) -> Non
             assert [one.payable.minor for one in ben.paid] == [4_900, 5_900]
         with entry("BIL-24.2"):
             assert ben.covered[-1].first == after(75)
+
+
+def test_who_cancels_before_a_new_price_is_his_never_pays_it(store: Store) -> None:
+    with till(store) as at:
+        jane, ben, ida = (at.customer(name) for name in ("jane", "ben", "ida"))
+        for one in (jane, ben, ida):
+            one.orders(MONTHLY)
+
+        def raises(connection: sa.Connection) -> None:
+            now, amount = at.clock.now(), Money(5_900, "EUR")
+            price = prices.publish(
+                connection, now, at.setup, item="professional", cycle="month", amount=amount, actor="staff:a"
+            )
+            prices.notify(connection, now, at.setup, price.id, "staff:a")
+
+        at.days(10)
+        store.write(raises)
+        at.until(after(20))
+        jane.cancels()
+        at.until(after(39))  # the last of the thirty days; the renewal of day 30 was at the old price
+        ben.cancels()
+        at.until(after(61))
+        with entry("BIL-05.7"):
+            assert [one.payable.minor for one in jane.paid] == [4_900] and jane.state == "ended"
+            assert [one.payable.minor for one in ben.paid] == [4_900, 4_900] and ben.status == "closed"
+            assert [span.end for span in ben.covered][-1] == after(60)
+        assert [one.payable.minor for one in ida.paid] == [4_900, 4_900, 5_900]
 
 
 def test_a_closed_expired_one_keeps_its_long_window_and_its_invoices(store: Store) -> None:

@@ -6,14 +6,14 @@ import datetime
 
 import pytest
 
-from control_plane.billing import invoices, settling
+from control_plane.billing import credit, invoices, payments, settling
 from control_plane.errors import Conflict
 from control_plane.gateway.fake.faults import AnswerLost, Authenticate, Lost, Slow
 from control_plane.gateway.port import Succeeded
 from control_plane.money import Money
 from control_plane.periods import Period
 from control_plane.storage.store import Store
-from tests.control_plane.billing.till import DECLINED, MONTHLY, till
+from tests.control_plane.billing.till import DECLINED, MONTHLY, PAYS, till
 from tests.control_plane.entries import entry
 
 DAY = datetime.date(2026, 11, 22)
@@ -102,7 +102,9 @@ def test_the_news_of_a_payment_counts_once_whoever_brings_it(store: Store) -> No
                 )
             )
         with entry("BIL-15.1"):
-            assert at.balances() == before and len(jane.invoices) == 1 and len(jane.covered) == 1
+            assert at.balances() == before and len(jane.invoices) == 1
+        with entry("ACC-18.1"):
+            assert jane.state == "active" and len(jane.covered) == 1
 
 
 def test_too_much_is_the_customers_and_pays_the_next_invoice_first(store: Store) -> None:
@@ -120,6 +122,52 @@ def test_too_much_is_the_customers_and_pays_the_next_invoice_first(store: Store)
             assert jane.holds("customer_credit") == 1_000
             at.days(31)
             assert jane.paid[-1].payable == Money(3_900, "EUR") and jane.holds("customer_credit") == 0
+
+
+def test_credit_is_there_again_when_the_card_declines_the_rest(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        at.script.then("charge", Lost())
+        payment = jane.orders(MONTHLY)
+        more = payment.amount + Money(1_000, "EUR")
+        store.write(
+            lambda connection: settling.told(
+                connection, at.clock.now(), at.setup, payment.key, Succeeded("elsewhere", more)
+            )
+        )
+        jane.gives(DECLINED)
+        at.until(DAY + datetime.timedelta(days=30))
+        with entry("BIL-07.4"):
+            void = jane.invoices[-1]
+            assert (void.state, void.payable.minor, jane.state) == ("void", 3_900, "expired")
+            [left] = store.read(lambda connection: credit.open_(connection, jane.id))
+            assert left.left == Money(1_000, "EUR") and jane.holds("customer_credit") == 1_000
+            jane.gives(PAYS)
+            jane.orders(MONTHLY)
+            assert jane.paid[-1].payable == Money(3_900, "EUR") and jane.holds("customer_credit") == 0
+
+
+def test_what_is_owed_stays_owed_after_the_account_was_closed(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        jane.orders(MONTHLY)
+        at.script.then("charge", Lost())
+        at.until(DAY + datetime.timedelta(days=30))
+        renewal = jane.invoices[-1]
+        [payment] = store.read(lambda connection: payments.of_invoice(connection, renewal.id))
+        short = payment.amount - Money(100, "EUR")
+        store.write(
+            lambda connection: settling.told(
+                connection, at.clock.now(), at.setup, payment.key, Succeeded("elsewhere", short)
+            )
+        )
+        jane.cancels()
+        with entry("BIL-41.1"):
+            assert (jane.state, jane.status) == ("ended", "closed")
+            at.days(20)
+            [owed] = [one for one in jane.invoices if one.state == "open"]
+            assert owed.id == renewal.id and owed.payable == Money(4_900, "EUR")
+            assert jane.holds("customer_credit") == 4_800 and at.balances()["revenue:plan"] == 4_900
 
 
 def test_a_short_payment_leaves_the_invoice_open_and_the_money_his(store: Store) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from control_plane.billing.subscription import (
     ChangeCard,
     ChangeTerms,
     Charge,
+    Charging,
     Close,
     Collect,
     ConfirmCancel,
@@ -30,6 +32,7 @@ from control_plane.billing.subscription import (
     Opened,
     Order,
     Refund,
+    RefuseReturn,
     RequestCancel,
     Return,
     SetAutopay,
@@ -46,7 +49,7 @@ from control_plane.billing.subscription import (
     WithdrawFreeze,
 )
 from control_plane.errors import Conflict
-from control_plane.periods import Period, overlap
+from control_plane.periods import Period, Span, overlap
 from tests.control_plane.entries import entry
 
 DAY = datetime.timedelta(days=1)
@@ -421,6 +424,224 @@ def test_a_closed_one_comes_back_by_support_and_a_payment_from_that_day_on() -> 
         assert life.state == "active" and life.one.period == Period.month(START + 11 * DAY)
 
 
+def test_who_was_ended_for_a_cause_or_refused_comes_back_only_where_that_is_overruled() -> None:
+    barred, plain = Life.paying(), Life.paying()
+    barred.does(Terminate(cause=True, bars=True))
+    plain.does(Terminate(cause=True))
+    assert barred.refused(Return(MONTHLY)) == "return_refused"
+    (charge,) = barred.does(Return(MONTHLY, overrules=True))
+    assert charge.charging.why == "return" and barred.one.barred
+    assert barred.refused(RefuseReturn()) == "payment_running"
+    barred.does(Settled())
+    assert (barred.state, barred.one.barred) == ("active", False), "it came back, so that is over"
+    assert barred.refused(RefuseReturn()) == "not_ended"
+    assert plain.does(RefuseReturn()) == () and plain.one.barred and plain.state == "ended"
+    assert plain.refused(Return(MONTHLY)) == "return_refused"
+
+
+def test_who_cancelled_and_came_back_has_not_cancelled() -> None:
+    life = Life.paying()
+    life.does(RequestCancel(NOON))
+    life.does(ConfirmCancel(NOON))
+    life.on(life.end).does(Boundary())
+    life.does(Return(MONTHLY))
+    assert life.one.cancel_requested_at == life.one.cancel_confirmed_at == NOON, "as long as nothing is paid"
+    life.does(Settled())
+    assert life.one.cancel_requested_at is life.one.cancel_confirmed_at is None
+    life.does(SetAutopay(on=True))
+    (charge,) = life.on(life.end).does(Boundary())
+    assert isinstance(charge, Charge)
+
+
+def declined() -> Life:
+    """With consent, by a renewal that was declined."""
+    life = Life.paying()
+    life.on(life.end).does(Boundary())
+    life.does(Failed())
+    assert life.state == "expired"
+    return life
+
+
+def test_what_cannot_be_is_refused_by_its_code() -> None:
+    ended, renewing, ordering, trial = Life.paying(), Life.paying(), Life(), Life()
+    ended.does(Terminate(cause=True))
+    renewing.on(renewing.end).does(Boundary())
+    ordering.does(Order(MONTHLY))
+    trial.does(StartTrial())
+    for life, event, code in (
+        (Life(), RequestCancel(NOON), "not_subscribed"),
+        (ended, RequestCancel(NOON), "not_subscribed"),
+        (Life(), Terminate(cause=False), "not_subscribed"),
+        (ended, Terminate(cause=False), "not_subscribed"),
+        (frozen(), UndoCancel(), "not_subscribed"),
+        (Life(), WithdrawFreeze(), "freeze_state"),
+        (frozen(), WithdrawFreeze(), "freeze_state"),
+        (frozen(), AskFreeze(10), "freeze_state"),
+        (trial, ChangeTerms(YEARLY, upgrade=False), "plan_state"),
+        (frozen(), ChangeTerms(YEARLY, upgrade=False), "plan_state"),
+        (renewing, ChangeTerms(YEARLY, upgrade=False), "payment_running"),
+        (Life(), Settled(), "nothing_charged"),
+        (Life.paying(), Settled(), "nothing_charged"),
+        (Life.paying(), Failed(), "nothing_charged"),
+        (Life.paying(), Order(MONTHLY), "subscribed"),
+        (frozen(), Order(MONTHLY), "subscribed"),
+        (ordering, Order(MONTHLY), "payment_running"),
+        (Life.paying(), Return(MONTHLY), "not_ended"),
+        (declined(), Return(MONTHLY), "not_ended"),
+        (Life.paying(), Unfreeze(by_hand=True), "not_frozen"),
+        (Life.paying(), StartTrial(), "trial_used"),
+    ):
+        assert life.refused(event) == code, event
+    ended.does(Return(MONTHLY))
+    assert ended.refused(Return(MONTHLY)) == "payment_running"
+    with_card = Life.paying()
+    assert with_card.refused(AskFreeze(10, CardMonth(2026, 11))) == "card_ends"
+    # While the renewal is charged, it would be frozen from 2027-01-06 on.
+    assert renewing.refused(AskFreeze(10, CardMonth(2026, 12))) == "card_ends"
+    renewing.does(AskFreeze(10, CardMonth(2027, 1)))
+
+
+def test_what_comes_too_early_or_to_another_state_changes_nothing() -> None:
+    trial, renewing, unwilling, late = Life(), Life.paying(), declined(), declined()
+    trial.does(StartTrial(10))
+    renewing.on(renewing.end).does(Boundary())
+    unwilling.does(SetAutopay(on=False))
+    late.on(START + 120 * DAY)
+    paying = Life.paying()
+    for life, event in (
+        (trial.on(START + 9 * DAY), TrialOver()),
+        (paying, TrialOver()),
+        (paying.on(paying.end - DAY), Boundary()),
+        (renewing, Boundary()),
+        (trial, Boundary()),
+        (paying, ChangeCard(None)),
+        (paying, Unfreeze(by_hand=False)),
+        (paying, WindowOver()),
+        (paying, Collect()),
+        (paying, ConfirmCancel(NOON)),
+        (frozen(), ChangeCard(CardMonth(2027, 4))),
+        (unwilling, Collect()),
+        (late, Collect()),
+        (declined(), WindowOver()),
+    ):
+        before = life.one
+        assert life.does(event) == () and life.one == before, event
+    assert trial.on(START + 10 * DAY).does(TrialOver())[-1] == Tell("expired")
+    (charge,) = late.on(START + 119 * DAY).does(Collect())
+    assert charge.charging == Charging(Period.month(START + 119 * DAY), MONTHLY, "return")
+    assert late.does(Collect()) == ()
+
+
+def test_a_period_that_credit_covers_needs_no_consent_but_a_suspended_one_has_none() -> None:
+    covered, suspended = Life.paying(), Life.paying()
+    for life in (covered, suspended):
+        life.does(SetAutopay(on=False))
+        life.on(life.end)
+    (charge,) = covered.does(Boundary(covered=True))
+    assert charge == Charge(Charging(Period.month(START + 30 * DAY), MONTHLY, "renewal"))
+    assert suspended.does(Boundary(covered=True, suspended=True)) == (
+        Due("window_over", START + 120 * DAY),
+        Tell("expired"),
+    )
+
+
+def test_a_payment_leaves_nothing_of_what_was_before_it() -> None:
+    paid = Subscription(state="active", terms=MONTHLY, autopay=True)
+    ordered = Life()
+    ordered.does(StartTrial())
+    ordered.does(SetAutopay(on=True))
+    (charge,) = ordered.does(Order(MONTHLY))
+    assert charge.charging == Charging(Period.month(START), MONTHLY, "first")
+    ordered.does(Settled())
+    assert ordered.one == replace(paid, period=Period.month(START), trial_used=True)
+    again = declined()
+    (charge,) = again.on(START + 40 * DAY).does(Order(MONTHLY))
+    assert charge.charging.why == "return"
+    again.does(Settled())
+    assert again.one == replace(paid, period=Period.month(START + 40 * DAY))
+    thawed = frozen()
+    (charge,) = thawed.does(Unfreeze(by_hand=True))
+    assert charge.charging == Charging(Period.month(START + 30 * DAY), MONTHLY, "unfreeze")
+    thawed.does(Settled())
+    assert thawed.one == replace(paid, period=Period.month(START + 30 * DAY))
+    changed = Life.paying()
+    changed.does(ChangeTerms(YEARLY, upgrade=False))
+    changed.does(ChangeTerms(MONTHLY, upgrade=False))
+    assert changed.one.next_terms is None, "back to what it was"
+    changed.does(ChangeTerms(YEARLY, upgrade=False))
+    changed.does(AskFreeze(10))
+    changed.does(WithdrawFreeze())
+    changed.on(changed.end).does(Boundary())
+    changed.does(AskFreeze(20))
+    assert changed.does(Settled()) == (Opened(Period(START + 30 * DAY, 360), YEARLY),)
+    assert changed.one == replace(paid, terms=YEARLY, period=Period(START + 30 * DAY, 360), freeze_days=20)
+
+
+def test_an_end_leaves_nothing_that_could_go_on() -> None:
+    life = Life.paying()
+    life.does(ChangeTerms(YEARLY, upgrade=False))
+    life.on(life.end).does(Boundary())
+    life.does(AskFreeze(10))
+    effects = life.does(Terminate(cause=False))
+    assert life.one == Subscription(state="ended", terms=MONTHLY, period=Period.month(START))
+    assert effects == (Close("terminated", expired=False), Tell("ended")), "the paid days are over"
+    cold = frozen()
+    assert cold.does(RequestCancel(NOON, staff=True)) == (Close("cancelled", expired=False), Tell("ended"))
+    assert cold.one == Subscription(state="ended", terms=MONTHLY, period=Period.month(START), cancel_requested_at=NOON)
+    assert Life.paying().does(RequestCancel(NOON)) == (Tell("cancel_requested"),)
+    lapsed = declined()
+    assert lapsed.does(RequestCancel(NOON)) == (Close("cancelled", expired=True), Tell("ended"))
+    over = declined()
+    assert over.on(START + 120 * DAY).does(WindowOver()) == (Close("lapsed", expired=True), Tell("ended"))
+
+
+def test_what_follows_a_freeze_is_told_with_its_days() -> None:
+    asked = Life.paying()
+    assert asked.does(AskFreeze(90)) == () and asked.one.freeze_days == 90
+    assert asked.on(asked.end).does(Boundary()) == (Due("unfreeze", START + 120 * DAY), Tell("frozen"))
+    assert asked.one.frozen == Span(START + 30 * DAY, 90) and asked.one.freeze_days == 90
+    assert asked.does(Unfreeze(by_hand=False)) == (), "its day has not come"
+    unwilling = Life(asked.one, asked.today)
+    unwilling.does(SetAutopay(on=False))
+    assert unwilling.on(START + 120 * DAY).does(Unfreeze(by_hand=False)) == (
+        Due("window_over", START + 210 * DAY),
+        Tell("expired"),
+    )
+    assert unwilling.one == Subscription(
+        state="expired", terms=MONTHLY, period=Period.month(START), expired_on=START + 120 * DAY
+    )
+
+
+def test_each_state_is_kept_as_text_and_read_again() -> None:
+    def life(*events: Event, of: Life | None = None) -> Life:
+        made = of or Life.paying()
+        for event in events:
+            made.does(event)
+        return made
+
+    yearly, renewing = Life.paying(YEARLY), Life.paying()
+    renewing.on(renewing.end).does(Boundary())
+    expired = Life.paying()
+    expired.does(SetAutopay(on=False))
+    expired.on(expired.end).does(Boundary())
+    lives = {
+        "none": Life(),
+        "trial": life(StartTrial(), of=Life()),
+        "first": life(Order(YEARLY), of=Life()),
+        "active": life(ChangeTerms(YEARLY, upgrade=False), RequestCancel(NOON), of=yearly),
+        "renewal": renewing,
+        "frozen": frozen(),
+        "unfreeze": life(Unfreeze(by_hand=True), of=frozen()),
+        "expired": expired,
+        "return": life(Terminate(cause=True, bars=True), Return(MONTHLY, overrules=True)),
+        "ended": life(Terminate(cause=True)),
+    }
+    for name, one in lives.items():
+        text = msgspec.json.encode(one.one)
+        assert msgspec.json.decode(text, type=Subscription) == one.one, name
+        assert name in (one.state, one.one.charging.why if one.one.charging else "")
+
+
 class Lives(RuleBasedStateMachine):
     """One subscription through random days; charges end well or badly, late or at once."""
 
@@ -473,6 +694,7 @@ class Lives(RuleBasedStateMachine):
         event=st.one_of(
             st.builds(Order, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL])),
             st.sampled_from([StartTrial(), WithdrawFreeze(), UndoCancel(), Collect(), Settled(), Failed()]),
+            st.just(RefuseReturn()),
             st.builds(Unfreeze, st.booleans()),
             st.builds(SetAutopay, st.booleans()),
             st.builds(ChangeTerms, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL]), st.booleans()),
@@ -500,12 +722,14 @@ class Lives(RuleBasedStateMachine):
     @rule(cause=st.booleans(), chance=st.integers(0, 9))
     def is_terminated(self, cause: bool, chance: int) -> None:
         if chance == 0:
-            self.does(Terminate(cause))
+            self.does(Terminate(cause, bars=cause))
 
     @precondition(lambda self: self.life.state == "ended")
-    @rule()
-    def comes_back(self) -> None:
-        self.does(Return(MONTHLY))
+    @rule(overrules=st.booleans())
+    def comes_back(self, overrules: bool) -> None:
+        barred = self.life.one.barred
+        effects = self.does(Return(MONTHLY, overrules))
+        assert not effects or overrules or not barred
 
     @invariant()
     def at_most_one_period_covers_a_day_and_no_frozen_day_is_paid(self) -> None:

@@ -6,23 +6,31 @@ import datetime
 
 import pytest
 
-from control_plane.billing import cards, orders
+from control_plane.billing import cards, orders, wallet
 from control_plane.billing import subscription as machine
 from control_plane.billing.freeze import CardMonth
 from control_plane.errors import Conflict
 from control_plane.gateway.fake.faults import Decline
+from control_plane.gateway.port import Card
 from control_plane.money import Money
 from control_plane.periods import Period, Span
 from control_plane.storage.store import Store
 from tests.control_plane import seen
-from tests.control_plane.billing.till import DECLINED, MONTHLY, PAYS, YEARLY, till
+from tests.control_plane.billing.till import DECLINED, MONTHLY, PAYS, START, YEARLY, till
 from tests.control_plane.entries import entry
 
 DAY = datetime.date(2026, 11, 22)
 
 
+HOUR, SECOND = datetime.timedelta(hours=1), datetime.timedelta(seconds=1)
+
+
 def after(days: int) -> datetime.date:
     return DAY + datetime.timedelta(days=days)
+
+
+def midnight(day: datetime.date) -> datetime.datetime:
+    return datetime.datetime.combine(day, datetime.time(tzinfo=datetime.UTC))
 
 
 def test_each_period_is_charged_once_on_its_first_day_and_earned_by_the_day(store: Store) -> None:
@@ -103,6 +111,94 @@ def test_a_freeze_begins_with_the_next_period_and_ends_by_itself_with_one_charge
         at.until(after(30 + 90))
         with entry("BIL-28.1"):
             assert jane.state == "active" and len(jane.paid) == 2 and jane.covered[-1] == Span(after(120), 30)
+
+
+def test_a_freeze_asked_for_at_the_instant_of_the_renewal_counts_if_it_comes_before_the_charge(store: Store) -> None:
+    with till(store) as at:
+        jane, ben = at.customer(), at.customer("ben")
+        for one in (jane, ben):
+            one.orders(MONTHLY)
+        at.until(midnight(after(30)) - SECOND)
+        at.clock.advance_to(midnight(after(30)))
+        jane.freezes(20)
+        at.settle()
+        ben.freezes(20)
+        with entry("BIL-21.2"):
+            assert jane.one.frozen == Span(after(30), 20) and len(jane.paid) == 1
+            assert ben.state == "active" and len(ben.paid) == 2
+            at.until(after(60))
+            assert ben.one.frozen == Span(after(60), 20) and len(ben.paid) == 2
+
+
+def test_an_unfreezing_that_comes_days_late_charges_once_from_the_day_it_is_paid(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        jane.orders(MONTHLY)
+        jane.freezes(10)
+        at.until(after(31))
+        assert jane.state == "frozen"
+        at.clock.advance_to(midnight(after(45)) + 9 * HOUR)  # nobody works meanwhile
+        at.settle()
+        with entry("BIL-28.2"):
+            assert jane.state == "active" and jane.covered == [Span(DAY, 30), Span(after(45), 30)]
+            assert at.gateway.outside.held() == {"EUR": Money(2 * 4_900, "EUR")}
+            at.until(after(74))
+            assert len(jane.paid) == 2
+        at.until(after(75))
+        assert len(jane.paid) == 3
+
+
+@pytest.mark.parametrize(
+    ("card", "ends"),
+    [
+        (CardMonth(2026, 12), datetime.date(2026, 12, 31)),
+        (CardMonth(2027, 1), datetime.date(2027, 1, 31)),
+        (CardMonth(2027, 2), datetime.date(2027, 2, 28)),
+        (CardMonth(2027, 4), datetime.date(2027, 3, 7)),
+    ],
+)
+def test_with_15_paid_days_left_it_is_frozen_from_the_16th_to_the_day_of_the_vectors(
+    store: Store, card: CardMonth, ends: datetime.date
+) -> None:
+    with till(store, START - datetime.timedelta(days=15)) as at:
+        jane = at.customer(card=None, country="US")
+        jane.gives(PAYS, card)
+        jane.orders(MONTHLY)
+        at.days(15)
+        assert jane.one.period is not None and jane.one.period.left(DAY) == 15
+        jane.freezes(90)
+        with entry("BIL-22.2"):
+            at.until(datetime.date(2026, 12, 6))
+            assert jane.state == "active"
+            at.until(datetime.date(2026, 12, 7))
+            assert jane.one.frozen is not None
+            assert (jane.one.frozen.first, jane.one.frozen.end) == (datetime.date(2026, 12, 7), ends)
+            at.until(midnight(ends) - SECOND)
+            assert jane.state == "frozen" and len(jane.paid) == 1
+            at.until(ends)
+            assert jane.state == "active" and jane.covered[-1].first == ends
+
+
+def test_of_two_cards_the_one_that_is_charged_ends_the_freeze_and_news_of_the_other_do_not(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()  # her first card is good for years
+        jane.orders(MONTHLY)
+        jane.gives(PAYS, CardMonth(2026, 12))
+        second = store.read(lambda connection: cards.on_file(connection, jane.id))
+        assert second is not None
+        jane.freezes(90)
+        at.until(after(31))
+        with entry("BIL-23.5"):
+            assert jane.one.frozen is not None and jane.one.frozen.end == datetime.date(2026, 12, 31)
+            jane.gives(PAYS, CardMonth(2027, 6))
+            assert jane.one.frozen.end == after(120), "never beyond what was asked for"
+            news = Card(second.token, second.brand, second.last4, CardMonth(2027, 1), "f")
+            store.write(lambda connection: wallet.renewed(connection, at.clock.now(), at.setup, news))
+            assert jane.one.frozen.end == after(120)
+        at.until(after(119))
+        assert jane.state == "frozen"
+        at.until(after(120))
+        assert jane.state == "active" and len(jane.paid) == 2
 
 
 def test_an_unfreezing_by_hand_begins_its_period_that_day(store: Store) -> None:
@@ -236,6 +332,27 @@ def test_an_upgrade_pays_the_difference_for_the_days_left(store: Store) -> None:
             assert jane.one.terms == wanted and jane.one.period == Period(DAY, 30)
         at.until(after(30))
         assert jane.paid[-1].draft.net == Money(14_900, "EUR")
+
+
+def test_a_trial_lasts_to_its_last_minute_and_is_then_an_expired_account(store: Store) -> None:
+    with till(store) as at:
+        jane, ben = at.customer(), at.customer("ben")
+        assert jane.one.trial_ends_on == after(30)
+        at.until(midnight(after(30)) - datetime.timedelta(minutes=1))
+        with entry("ACC-05.1"):
+            assert jane.state == ben.state == "trial"
+            jane.orders(MONTHLY)
+            assert jane.state == "active"
+            at.until(after(30))
+            assert ben.state == "expired" and jane.state == "active"
+        with entry("ACC-05.4"):
+            assert ben.one.expired_on == after(30) and ben.status == "open" and ben.mails("billing_expired")
+            with pytest.raises(Conflict, match="trial_used"):
+                ben.does(machine.StartTrial())
+            at.until(midnight(after(30 + 90)) - SECOND)
+            assert ben.status == "open"
+            at.until(midnight(after(30 + 90)) + SECOND)
+            assert (ben.state, ben.status) == ("ended", "deleted")
 
 
 def test_a_trial_that_ends_unpaid_expires_and_running_rooms_are_told(store: Store) -> None:

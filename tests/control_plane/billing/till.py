@@ -20,7 +20,19 @@ from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts import setup as accounts_setup
 from control_plane.accounts.tables import accounts as account_rows
-from control_plane.billing import cards, collector, following, invoices, orders, payments, periods, subscriptions
+from control_plane.billing import (
+    add_ons,
+    cards,
+    collector,
+    desk,
+    following,
+    invoices,
+    orders,
+    payments,
+    periods,
+    subscriptions,
+    wallet,
+)
 from control_plane.billing import subscription as machine
 from control_plane.billing.document import Party
 from control_plane.billing.freeze import CardMonth
@@ -145,7 +157,7 @@ class Customer:
         gateway.outside.enter_card(setup, number, expires)
         outcome = gateway.card_of(setup)
         assert isinstance(outcome, CardSaved), outcome
-        till.store.write(lambda connection: cards.saved(connection, till.clock.now(), setup, outcome.card))
+        till.store.write(lambda connection: wallet.told(connection, till.clock.now(), till.setup, outcome))
 
     def orders(self, terms: Terms = MONTHLY, currency: str = "EUR", *, autopay: bool = True) -> Payment:
         """And has it charged at once; with consent to recurring charges unless told otherwise."""
@@ -197,6 +209,36 @@ class Customer:
         )
         till.settle()
         return self.payment(made.key)
+
+    def cancels(self) -> Subscription:
+        return self.does(machine.RequestCancel(self.till.clock.now()))
+
+    def returns(self, terms: Terms = MONTHLY, *, overrules: bool = False) -> Payment:
+        """Support lets the closed account come back, and its card is charged at once."""
+        till = self.till
+        made = till.store.write(
+            lambda connection: desk.bring_back(
+                connection,
+                till.clock.now(),
+                till.setup,
+                self.id,
+                terms,
+                "EUR",
+                overrules=overrules,
+                ticket="T-1",
+                actor="staff:desk",
+            )
+        )
+        till.settle()
+        return self.payment(made.key)
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """What add-ons give him on this day."""
+        till = self.till
+        today = till.clock.now().date()
+        found = till.store.read(lambda connection: add_ons.amounts(connection, till.setup, self.id, today))
+        return {str(adds): amount for adds, amount in found.items()}
 
     @property
     def one(self) -> Subscription:

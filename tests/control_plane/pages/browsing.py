@@ -16,12 +16,12 @@ from fastapi import FastAPI
 
 from control_plane import clockwork, pages, paying
 from control_plane.accounts import lifecycle, people, uses
+from control_plane.accounts.account import Event
 from control_plane.accounts.setup import Setup as AccountsSetup
 from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
-from control_plane.billing import subscription as machine
-from control_plane.billing import subscriptions
+from control_plane.billing import following, subscriptions
 from control_plane.billing.collector import Collector
 from control_plane.billing.document import Party
 from control_plane.billing.setup import Setup as BillingSetup
@@ -281,11 +281,10 @@ def charging(store: Store, clock: Clock, people: AccountsSetup, other: Gateway |
     letters, billed = Letters(people.base_url), replace(people, subscription=subscriptions.state)
     setup = BillingSetup(billed, SELLER, tell=letters.billing)
 
-    def opened(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
-        event = machine.StartTrial(setup.trial_days)
-        subscriptions.step(connection, now, setup, account, event, actor=paying.ACTOR)
+    def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: Event) -> None:
+        following.follow(connection, now, setup, account, event)
 
-    setup = replace(setup, accounts=replace(billed, opened=opened))
+    setup = replace(setup, accounts=replace(billed, stepped=stepped))
     gateway = other or MemoryGateway(clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
     return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
 

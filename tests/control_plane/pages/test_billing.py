@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import io
 import re
@@ -16,6 +17,8 @@ from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.words import Words
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
+from control_plane.running import tasks
+from control_plane.running.outbox import Letter, Refused
 from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.entries import entry
@@ -353,6 +356,42 @@ def test_a_plan_is_cancelled_undone_and_cancelled_to_its_end(here: Site, jane: P
     jane.sends("/billing/cancel")
     here.days(30)
     assert jane.visitor.signs_in().errors == {"": "This account is closed. Support can tell you more."}
+
+
+def test_a_confirmation_that_comes_back_is_a_task_of_the_staff_and_never_causes_a_charge(
+    here: Site, jane: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jane.orders(country="US")
+
+    def gone(message: object, letter: Letter) -> None:
+        raise Refused("mailbox_unknown")
+
+    monkeypatch.setattr(here.app.state.mailbox, "post", gone)
+    jane.sends("/billing/cancel")
+    here.settles()
+    here.days(31)
+    with entry("BIL-34.2"):
+        open_ = here.store.read(lambda connection: tasks.all_open(connection))
+        [task] = [task for task in open_ if task.ref.startswith("billing_cancel_requested")]
+        assert (task.kind, task.account) == ("outbox_refused", jane.account)
+        one = here.store.read(lambda connection: subscriptions.of(connection, jane.account)).one
+        assert one.cancel_requested_at is not None and one.cancel_confirmed_at is None
+        assert one.state == "ended" and here.gateway.outside.held() == {"EUR": Money(4_900, "EUR")}
+
+
+def test_the_stamp_of_a_cancellation_is_the_same_instant_wherever_the_customer_is(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    assert jane.person.call("PATCH", "/account", {"time_zone": "Pacific/Auckland"}).status_code == 204
+    jane.sends("/billing/cancel")
+    here.settles()
+    desk = here.at_pages(here.staff())
+    with entry("BIL-34.5"):
+        one = here.store.read(lambda connection: subscriptions.of(connection, jane.account)).one
+        assert one.cancel_requested_at == one.cancel_confirmed_at == here.clock.now()
+        assert one.cancel_confirmed_at is not None and one.cancel_confirmed_at.utcoffset() == datetime.timedelta()
+        # There it is the 26th already.
+        assert "25 Nov 2026, 12:00 UTC" in desk.get(f"/desk/accounts/{jane.account}/billing").tree.text
+        assert "on 25 December 2026 your account is closed" in jane.sees().tree.text
 
 
 def test_who_cancels_after_the_plan_has_expired_is_told_that_it_ends_at_once(here: Site, jane: Payer) -> None:

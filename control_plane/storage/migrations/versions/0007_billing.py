@@ -131,8 +131,10 @@ def upgrade() -> None:
         sa.Column("bought_at", sa.BigInteger(), nullable=False),
         sa.Column("paid_until", sa.Date(), nullable=True),
         sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("left", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("state in ('ordered', 'active', 'over')", name=op.f("ck_add_ons_state")),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_add_ons_quantity")),
+        sa.CheckConstraint('"left" >= 0', name=op.f("ck_add_ons_left")),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_add_ons_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_add_ons")),
     )
