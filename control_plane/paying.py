@@ -85,9 +85,7 @@ def wired(setup: Setup) -> Setup:
     def grew(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
         metering.look(connection, now, made, account)
 
-    billed = replace(
-        setup.accounts, subscription=subscriptions.state, allowance=allowed, stepped=stepped, grew=grew
-    )
+    billed = replace(setup.accounts, subscription=subscriptions.state, allowance=allowed, stepped=stepped, grew=grew)
     made = replace(setup, accounts=billed)
     return made
 

@@ -155,9 +155,7 @@ def invited(connection: sa.Connection, now: datetime.datetime, account: str) -> 
     """Invitations that can still be accepted, oldest first."""
     return list(
         connection.execute(
-            invitations.select()
-            .where(_open(now, account))
-            .order_by(invitations.c.created_at, invitations.c.id)
+            invitations.select().where(_open(now, account)).order_by(invitations.c.created_at, invitations.c.id)
         )
     )
 
@@ -313,9 +311,7 @@ def _other(connection: sa.Connection, caller: Caller, person: str) -> sa.Row[Any
 
 def _open(now: datetime.datetime, account: str) -> sa.ColumnElement[bool]:
     """Invitations that can still be accepted."""
-    return sa.and_(
-        invitations.c.account == account, invitations.c.ended_at.is_(None), invitations.c.expires_at > now
-    )
+    return sa.and_(invitations.c.account == account, invitations.c.ended_at.is_(None), invitations.c.expires_at > now)
 
 
 def _count(connection: sa.Connection, account: str) -> int:

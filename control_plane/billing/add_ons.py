@@ -92,9 +92,7 @@ def active(connection: sa.Connection, account: str) -> list[Bought]:
     return [_bought(row) for row in connection.execute(wanted.order_by(add_ons.c.bought_at, add_ons.c.id))]
 
 
-def carry_on(
-    connection: sa.Connection, now: datetime.datetime, account: str, period: Period, invoice: Invoice
-) -> None:
+def carry_on(connection: sa.Connection, now: datetime.datetime, account: str, period: Period, invoice: Invoice) -> None:
     """A period was paid: those on its invoice have its days, and what was bought for a time that is over is over."""
     items = list(invoice.purpose.get("add_ons", ()))
     lines = [line for line in invoice.draft.lines if line.kind == "add_on"]

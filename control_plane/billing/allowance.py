@@ -46,8 +46,8 @@ def of_plan(catalogue: Catalogue, plan: str, more: Mapping[Adds, int] | None = N
 def of_account(connection: sa.Connection, catalogue: Catalogue, account: str) -> Allowance:
     """What is in force now; for an id that nobody has, the free version's. One statement: each join asks it.
 
-    Add-ons count in paid days. One that was cancelled, or bought for one time, counts until the next period is paid, and
-    not a moment less: a renewal at midnight takes seconds, and nobody shall lose his place for that time.
+    Add-ons count in paid days. One that was cancelled, or bought for one time, counts until the next period is paid,
+    and not a moment less: a renewal at midnight takes seconds, and nobody shall lose his place for that time.
     """
     rows = connection.execute(_IN_FORCE, {"account": account}).all()
     more: dict[Adds, int] = {}

@@ -1,8 +1,8 @@
 """What is sold: plans with their limits, add-ons, and every price that ever was. Pure.
 
-The one source of plan names and of what each gives; what an account may have now is control_plane.billing.allowance's to
-say. A price is a row that never changes (BIL-45); a new price is a new row, a notice of it and its withdrawal are rows
-too. So what anybody had to pay at any instant can be told for ever, and each line of an invoice names its row.
+The one source of plan names and of what each gives; what an account may have now is told by
+control_plane.billing.allowance. A price is a row that never changes (BIL-45); a new price is a new row, a notice of it
+and its withdrawal are rows too. So what anybody had to pay at any instant can be told for ever, and each line of an invoice names its row.
 
 Prices are net (BIL-14) and for one whole cycle of one piece.
 """
@@ -169,9 +169,7 @@ class Catalogue:
         """The newest version that is published and not withdrawn; None where there is none, so it is not sold so."""
         key = (item, cycle, currency)
         rows = [row for row in self.prices if row.key == key and row.published_at <= aware(at)]
-        return max(
-            (row for row in rows if not self.withdrawn(row, at)), key=lambda row: row.published_at, default=None
-        )
+        return max((row for row in rows if not self.withdrawn(row, at)), key=lambda row: row.published_at, default=None)
 
     def for_newcomer(self, item: str, cycle: PriceCycle, currency: str, at: datetime.datetime) -> Price:
         """What somebody pays who buys this now, whoever he is and whatever he had (BIL-05: the new price at once).

@@ -35,8 +35,8 @@ _RANKS = {"inquiry": 0, "open": 1, "won": 2, "lost": 2}
 
 
 def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, dispute: Dispute) -> None:
-    """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours, or not
-    known to be yet: then it is kept for `arrived`."""
+    """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours, or
+    not known to be yet: then it is kept for `arrived`."""
     payment = payments.by_reference(connection, dispute.charge)
     if payment is None:
         _wait(connection, now, dispute)

@@ -28,8 +28,8 @@ Quantity = Annotated[int, Field(ge=1, le=1_000)]
 
 
 class QuoteWish(Body):
-    """Of a `plan`: plan, cycle, currency. Of an `upgrade`: plan, cycle. Of an `add_on`: add_on, quantity. Of `unfreeze`,
-    the end of a freeze today: nothing more."""
+    """Of a `plan`: plan, cycle, currency. Of an `upgrade`: plan, cycle. Of an `add_on`: add_on, quantity. Of
+    `unfreeze`, the end of a freeze today: nothing more."""
 
     of: Literal["plan", "upgrade", "add_on", "unfreeze"]
     plan: Item = ""

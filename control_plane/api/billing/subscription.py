@@ -153,8 +153,8 @@ def _freeze(routes: APIRouter, doors: Doors, counter: Counter) -> None:
     @routes.post("/billing/unfreeze", status_code=202, response_model=PaymentView)
     @need("billing")
     def unfreeze(request: Request, visit: Here, body: UnfreezeWish | None = None) -> Response:
-        """End the freeze now: the next period is charged, and begins when it is paid (BIL-27). 409 `price_changed` where
-        it costs another sum than was seen."""
+        """End the freeze now: the next period is charged, and begins when it is paid (BIL-27). 409 `price_changed`
+        where it costs another sum than was seen."""
         account, actor, seen = visit.caller.account, visit.caller.actor, body.seen if body else ""
         return doors.act(
             request,

@@ -110,9 +110,9 @@ class NextCharge(Body):
 
 
 class LimitView(Body):
-    """`used` of `most`. Of rooms (`meeting`, `webinar`, `large`): the most people who were in one at once; `presenters`:
-    of those in webinars and large events; `members`: people beside the owner, invited ones among them. `used` is null
-    where nothing is kept under this limit yet. `level`: "near" from 80 % on."""
+    """`used` of `most`. Of rooms (`meeting`, `webinar`, `large`): the most people who were in one at once;
+    `presenters`: of those in webinars and large events; `members`: people beside the owner, invited ones among them.
+    `used` is null where nothing is kept under this limit yet. `level`: "near" from 80 % on."""
 
     limit: Literal["meeting", "webinar", "large", "presenters", "members", "storage_bytes", "recording_bytes"]
     used: int | None

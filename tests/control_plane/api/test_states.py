@@ -1,4 +1,4 @@
-"""What may be done in each state of an account (model, table 3.2): every act against every state, by the real routes."""
+"""What may be done in each state of an account (model, table 3.2): every act against every state, by real routes."""
 
 from __future__ import annotations
 

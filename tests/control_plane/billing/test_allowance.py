@@ -1,4 +1,4 @@
-"""What an account may have: its plan's limits and its add-ons', from the moment that they are paid to that of their end."""
+"""What an account may have: its plan's limits and its add-ons', from their payment on to their end."""
 
 from __future__ import annotations
 

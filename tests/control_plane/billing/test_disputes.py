@@ -9,8 +9,8 @@ from control_plane.billing import disputes, inbound, payments, refunds
 from control_plane.billing import subscription as machine
 from control_plane.billing.tables import awaited_disputes
 from control_plane.errors import Conflict, NotFound
-from control_plane.gateway.fake.faults import AnswerLost
 from control_plane.gateway.errors import EventForeign
+from control_plane.gateway.fake.faults import AnswerLost
 from control_plane.gateway.port import ChargeTold, Dispute, DisputeState, DisputeTold, GatewayEvent, Succeeded
 from control_plane.money import Money
 from control_plane.storage.store import Store
@@ -154,7 +154,9 @@ def test_a_dispute_that_no_payment_comes_for_is_dropped_after_a_while(store: Sto
             assert not store.write(
                 lambda connection, event=event: inbound.apply(connection, at.clock.now(), at.setup, event)
             )
-        left = store.read(lambda connection: connection.execute(sa.select(awaited_disputes.c.reference)).scalars().all())
+        left = store.read(
+            lambda connection: connection.execute(sa.select(awaited_disputes.c.reference)).scalars().all()
+        )
         assert list(left) == ["dp_1"]
 
 

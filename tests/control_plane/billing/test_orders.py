@@ -110,9 +110,7 @@ def test_an_add_on_needs_a_card_and_ends_with_its_days_or_its_plan(store: Store)
 
 
 def storage_of(at: Till, jane: Customer) -> int:
-    return at.store.read(
-        lambda connection: allowance.of_account(connection, at.setup.catalogue, jane.id)
-    ).storage_bytes
+    return at.store.read(lambda connection: allowance.of_account(connection, at.setup.catalogue, jane.id)).storage_bytes
 
 
 def test_an_add_on_bought_after_cancelling_ends_with_the_plan(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Cards that come and go: the one that is charged is the one that was given last, and the gateway forgets the others."""
+"""Cards that come and go: the one that was given last is charged, and the gateway forgets the others."""
 
 from __future__ import annotations
 

@@ -150,9 +150,7 @@ def hall(
     setup = Setup(
         Media(page, api, API_TOKEN, UPLINK_TOKEN, signing_key(pem)),
         may_host=lambda connection, account: account not in barred,
-        allowance=lambda connection, account: of_plan(
-            SOLD, plans.get(account, "professional"), more.get(account)
-        ),
+        allowance=lambda connection, account: of_plan(SOLD, plans.get(account, "professional"), more.get(account)),
         base_url="https://stentor.test",
         draw=draw or drawn(7),
         grew=lambda connection, now, account: grew.append(account),

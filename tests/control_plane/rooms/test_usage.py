@@ -137,7 +137,9 @@ def test_sums_of_days_are_the_same_through_any_repetition_and_order(here: Hall) 
 def test_a_record_counts_on_the_day_on_which_it_begins(here: Hall) -> None:
     event = here.plan_event()
     midnight = 16 * 3_600_000
-    here.report([used(event, "p", midnight - 1000, midnight + 1000), used(event, "p", midnight + 1000, midnight + 2000)])
+    here.report(
+        [used(event, "p", midnight - 1000, midnight + 1000), used(event, "p", midnight + 1000, midnight + 2000)]
+    )
     here.report([used(event, "p", 9 * DAY_MS, 9 * DAY_MS + 5000)])
     one = DAY + datetime.timedelta(days=1)
     assert [of_days(here, day).participant_seconds for day in (DAY, one)] == [2.0, 1.0]
