@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from control_plane import keys, pages, paying, standing
 from control_plane.accounts import account as machine
-from control_plane.accounts import lifecycle, people, uses
+from control_plane.accounts import lifecycle, uses
 from control_plane.accounts.setup import Setup
 from control_plane.api import billing as billing_api
 from control_plane.api import clock as clock_api
@@ -105,7 +105,7 @@ def build(told: Told, clock: Clock) -> Built:
     letters = Letters(told.url)
     charged = _billing(told, store, clock, Setup(kept.fingerprint, told.url), letters, folder, kept.webhook)
     accounts = charged.setup.accounts if charged else Setup(kept.fingerprint, told.url)
-    door = _rooms(told, accounts, billed=charged is not None)
+    door = _rooms(told, accounts)
     orders = rooms_media.MediaServer(store, clock, door, _to_media(told))
     mailbox = Mailbox() if told.dev and not told.mail.host else None
     measures = Measures()
@@ -179,7 +179,7 @@ def _billing(
     return found
 
 
-def _rooms(told: Told, accounts: Setup, *, billed: bool) -> rooms_setup.Setup:
+def _rooms(told: Told, accounts: Setup) -> rooms_setup.Setup:
     key = load_key(told.signing_key, key_id=told.key_id, issuer=told.issuer, audience=told.audience)
     server = rooms_setup.Media(
         page=told.media_page,
@@ -197,18 +197,18 @@ def _rooms(told: Told, accounts: Setup, *, billed: bool) -> rooms_setup.Setup:
             return False
         return machine.access(status, accounts.subscription(connection, account)).host
 
-    def plan(connection: sa.Connection, account: str) -> str:
-        if billed:
-            return subscriptions.plan(connection, account)
-        try:
-            return str(people.account(connection, account).plan)
-        except NotFound:
-            return ""
-
     def used(connection: sa.Connection, now: datetime.datetime, caller: Caller, act: Act) -> None:
         uses.note(connection, now, accounts, caller, act)
 
-    return rooms_setup.Setup(server, may_host, plan, told.url, used=used, use_awaited=uses.awaited)
+    return rooms_setup.Setup(
+        server,
+        may_host,
+        accounts.allowance,
+        told.url,
+        used=used,
+        use_awaited=uses.awaited,
+        grew=accounts.grew,
+    )
 
 
 def _mail(

@@ -23,7 +23,7 @@ def handlers(
     return {
         "accounts.purge": _purge(accounts),
         "legal.announce": announcing.handler(clock, post),
-        **(billing_jobs.handlers(billing) if billing is not None else {}),
+        **(billing_jobs.handlers(billing, clock, post) if billing is not None else {}),
     }
 
 

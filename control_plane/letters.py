@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from control_plane import dates, money
 from control_plane.accounts import people
 from control_plane.accounts.people import Reader
+from control_plane.billing.catalogue import CATALOGUE, FREE
 from control_plane.billing.words import Words
 from control_plane.errors import Invalid
 from control_plane.legal import notices, texts
@@ -46,7 +47,10 @@ class Letters:
         instants = {name: datetime.datetime.fromisoformat(values[name]) for name in ("begins", "latest", "deadline")}
         words = {name: _written(reader, at) for name, at in instants.items()}
         words |= {"title": text.title if text else "", "version": values["version"]}
-        words["address"] = f"{self.base_url}{text.address if text else '/legal'}"
+        words |= {name: _in_words(reader.language, values.get(name, "")) for name in ("was", "will")}
+        words["item"] = _item(reader.language, values.get("item", ""))
+        of_prices = "/prices" if words["item"] else "/legal"
+        words["address"] = f"{self.base_url}{text.address if text else of_prices}"
         send.put(connection, now, Mail(reader.email, template, reader.language, words), key, account)
         return True
 
@@ -89,6 +93,13 @@ class Letters:
         people.bounced(connection, now, mail.to)
         if mail.template in notices.TEMPLATES:
             notices.bounced(connection, now, letter.key)
+
+
+def _item(language: str, name: str) -> str:
+    """A plan or an add-on as it is called; "" for none."""
+    if name in CATALOGUE.add_ons:
+        return Words(language)(CATALOGUE.add_ons[name].title)
+    return CATALOGUE.plans[name].title if name in CATALOGUE.plans and name != FREE else name
 
 
 def _in_words(language: str, value: str) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from control_plane import metering
 from control_plane.accounts import account as accounts_machine
 from control_plane.accounts import setup as accounts
-from control_plane.billing import following, subscriptions
+from control_plane.billing import allowance, following, subscriptions
 from control_plane.billing import subscription as machine
+from control_plane.billing.allowance import Allowance
 from control_plane.billing.collector import Collector
 from control_plane.billing.document import Party
 from control_plane.billing.setup import Setup, Tell
@@ -66,14 +68,26 @@ def put_together(
     if gateway is None:
         return None
     seller = Party.of(told.seller_name, told.seller_address, told.seller_country, told.seller_tax_number)
-    billed = replace(people, subscription=subscriptions.state)
-    setup = Setup(billed, seller, tell=tell, series=told.invoice_series)
+    setup = wired(Setup(people, seller, tell=tell, series=told.invoice_series))
+    return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
+
+
+def wired(setup: Setup) -> Setup:
+    """Billing's setup, with what accounts are told by billing and billing by accounts: its `accounts` is what all other
+    areas are given."""
+
+    def allowed(connection: sa.Connection, account: str) -> Allowance:
+        return allowance.of_account(connection, setup.catalogue, account)
 
     def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: accounts_machine.Event) -> None:
-        following.follow(connection, now, setup, account, event)
+        following.follow(connection, now, made, account, event)
 
-    setup = replace(setup, accounts=replace(billed, stepped=stepped))
-    return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
+    def grew(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
+        metering.look(connection, now, made, account)
+
+    billed = replace(setup.accounts, subscription=subscriptions.state, allowance=allowed, stepped=stepped, grew=grew)
+    made = replace(setup, accounts=billed)
+    return made
 
 
 def _gateway(

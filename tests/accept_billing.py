@@ -31,7 +31,13 @@ from tests.servers import ROOT, free_port
 
 PICTURES = ROOT / "tests" / "artifacts" / "billing"
 CP = "tests/control_plane"
-BILLING = (f"{CP}/billing", f"{CP}/gateway", f"{CP}/api/test_billing.py", f"{CP}/pages/test_billing.py")
+API, PAGES = f"{CP}/api", f"{CP}/pages"
+SURFACE = (
+    *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
+    f"{PAGES}/test_billing.py",
+)
+GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py")
+BILLING = (f"{CP}/billing", f"{CP}/gateway", *SURFACE, f"{API}/test_gates.py", f"{API}/test_states.py")
 
 
 def _billing(*names: str) -> tuple[str, ...]:
@@ -39,13 +45,24 @@ def _billing(*names: str) -> tuple[str, ...]:
 
 
 PARTS = (
-    Part("1 catalogue and prices", _billing("catalogue")),
-    Part("2 subscriptions: the machine, freeze, orders, add-ons", _billing("subscription", "subscriptions", "freeze", "orders", "following")),
+    Part("1 catalogue, prices and their notices", _billing("catalogue", "price_notices")),
+    Part(
+        "2 subscriptions: the machine, freeze, orders, add-ons, who ends and returns",
+        _billing("subscription", "subscriptions", "freeze", "orders", "add_ons", "following", "desk", "liability"),
+    ),
     Part("3, 4 money, taxes, invoices, PDF, export", _billing("charges", "tax", "document", "pdf", "words", "export")),
-    Part("5 gateway, both adapters; settling, disputes; killed at every step", (f"{CP}/gateway", *_billing("settling", "disputes", "killed", "model"))),
-    Part("6, 7 over HTTP and at the pages", (f"{CP}/api/test_billing.py", f"{CP}/pages/test_billing.py")),
+    Part(
+        "5 gateway, both adapters; cards, settling, disputes; two workers; killed at every step; the model",
+        (f"{CP}/gateway", *_billing("wallet", "settling", "disputes", "at_once", "killed", "model")),
+    ),
+    Part("6 gates: what may be done in each state, limits and what is used of them", GATES),
+    Part("7 over HTTP and at the pages", SURFACE),
     Part("the two laws", (f"{CP}/test_laws.py",)),
-    Part("both engines: all of billing on PostgreSQL", ("-n", "2", "--dist", "loadfile", *BILLING, f"{CP}/test_laws.py"), POSTGRESQL),
+    Part(
+        "both engines: all of billing on PostgreSQL",
+        ("-n", "2", "--dist", "loadfile", *BILLING, f"{CP}/test_laws.py"),
+        POSTGRESQL,
+    ),
 )
 BY_EYE = (
     f"the pictures in {PICTURES.relative_to(ROOT)}: does each say with days and sums what will happen before it does",

@@ -391,7 +391,9 @@ class Story:
         """What browsers complained of, but for refusals that the story provokes."""
         people = {"host": self.host, "guest": self.guest}
         found = [(name, problem) for name, one in people.items() for problem in one.problems]
-        return [f"{name}: {problem}" for name, problem in found if "the server responded with a status of 4" not in problem]
+        return [
+            f"{name}: {problem}" for name, problem in found if "the server responded with a status of 4" not in problem
+        ]
 
 
 STEPS: tuple[tuple[str, Callable[[Story], Awaitable[str]]], ...] = (

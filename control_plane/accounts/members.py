@@ -71,12 +71,9 @@ def invite(
     )
     if connection.scalar(already) is not None:
         raise Conflict("member_already", "this person is a member already", field="email")
-    open_ = sa.and_(
-        invitations.c.account == caller.account, invitations.c.ended_at.is_(None), invitations.c.expires_at > now
-    )
-    connection.execute(invitations.update().where(open_, invitations.c.email_key == key).values(ended_at=now))
-    waiting = connection.scalar(sa.select(sa.func.count()).select_from(invitations).where(open_)) or 0
-    if _count(connection, caller.account) + waiting >= setup.members_max(account.plan):
+    mine = _open(now, caller.account) & (invitations.c.email_key == key)
+    connection.execute(invitations.update().where(mine).values(ended_at=now))
+    if places_taken(connection, now, caller.account) >= setup.allowance(connection, caller.account).members:
         raise Conflict("members_full", "the plan has no more places for people")
     invitation, secret = new_id("inv", setup.draw), new_secret("in", setup.draw)
     connection.execute(
@@ -96,6 +93,7 @@ def invite(
     values = {"link": setup.link("/invitation", secret), "token": secret, "account": account.business_name}
     send.put(connection, now, Mail(address, "invitation", language, values), f"invitation:{invitation}", account.id)
     _record(connection, now, caller, "member_invited", {"invitation": invitation})
+    setup.grew(connection, now, caller.account)
     return invitation
 
 
@@ -114,7 +112,7 @@ def accept(
         raise Invalid("token_unknown", "this link is not one of ours, or it is not whole", field="token")
     if row.ended_at is not None or now >= row.expires_at or lifecycle.state(connection, row.account).status != "open":
         raise Gone("token_gone", "this invitation was used, taken back, or has expired", field="token")
-    if _count(connection, row.account) >= setup.members_max(_plan(connection, row.account)):
+    if _count(connection, row.account) >= setup.allowance(connection, row.account).members:
         raise Conflict("members_full", "the plan has no more places for people")
     found = connection.execute(people.select().where(people.c.email_key == row.email_key)).one_or_none()
     if found is not None and found.verified_at is not None:
@@ -157,11 +155,16 @@ def invited(connection: sa.Connection, now: datetime.datetime, account: str) -> 
     """Invitations that can still be accepted, oldest first."""
     return list(
         connection.execute(
-            invitations.select()
-            .where(invitations.c.account == account, invitations.c.ended_at.is_(None), invitations.c.expires_at > now)
-            .order_by(invitations.c.created_at, invitations.c.id)
+            invitations.select().where(_open(now, account)).order_by(invitations.c.created_at, invitations.c.id)
         )
     )
+
+
+def places_taken(connection: sa.Connection, now: datetime.datetime, account: str) -> int:
+    """Of those that the account's plan has for people: members beside the owner, and invitations that can still be
+    accepted."""
+    waiting = connection.scalar(sa.select(sa.func.count()).select_from(invitations).where(_open(now, account))) or 0
+    return _count(connection, account) + waiting
 
 
 def take_back(connection: sa.Connection, now: datetime.datetime, caller: Caller, invitation: str) -> None:
@@ -306,6 +309,11 @@ def _other(connection: sa.Connection, caller: Caller, person: str) -> sa.Row[Any
     return row
 
 
+def _open(now: datetime.datetime, account: str) -> sa.ColumnElement[bool]:
+    """Invitations that can still be accepted."""
+    return sa.and_(invitations.c.account == account, invitations.c.ended_at.is_(None), invitations.c.expires_at > now)
+
+
 def _count(connection: sa.Connection, account: str) -> int:
     """Members beside the owner."""
     return (
@@ -316,10 +324,6 @@ def _count(connection: sa.Connection, account: str) -> int:
         )
         or 0
     )
-
-
-def _plan(connection: sa.Connection, account: str) -> str:
-    return str(connection.scalar(sa.select(accounts.c.plan).where(accounts.c.id == account)))
 
 
 def _record(

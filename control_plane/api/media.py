@@ -7,6 +7,7 @@ import hmac
 import logging
 from typing import Annotated, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
@@ -92,7 +93,15 @@ def router(store: Store, clock: Clock, setup: Setup, measures: Measures) -> APIR
         records = [_record(one) for one in batch.records if not (isinstance(one, Used) and one.to_ms <= one.from_ms)]
         if len(records) < len(batch.records):
             _log.error("records of no duration", extra=logs.fields(records=len(batch.records) - len(records)))
-        taken = store.write(lambda connection: usage.take(connection, clock.now(), batch.boot, records))
+
+        def keep(connection: sa.Connection) -> usage.Taken:
+            now = clock.now()
+            taken = usage.take(connection, now, batch.boot, records)
+            for account in taken.grew:
+                setup.grew(connection, now, account)
+            return taken
+
+        taken = store.write(keep)
         for result, count in (("new", taken.new), ("known", taken.known), ("foreign", taken.foreign)):
             measures.usage_records.labels(result).inc(count)
         return Taken(new=taken.new, known=taken.known, foreign=taken.foreign)

@@ -12,9 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from control_plane.billing import allowance
 from control_plane.billing.catalogue import Adds, Price
 from control_plane.billing.invoices import Invoice
-from control_plane.billing.prices import catalogue
+from control_plane.billing.prices import catalogue, told
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Cycle
 from control_plane.billing.tables import add_ons
@@ -65,6 +66,7 @@ def paid(connection: sa.Connection, now: datetime.datetime, id_: str, until: dat
     if connection.execute(changed.values(state="active", paid_until=until)).rowcount:
         told: dict[str, JSON] = {"add_on": one.add_on, "quantity": one.quantity}
         events.emit(connection, now, account=one.account, kind="add_on.active", payload=told)
+        allowance.changed(connection, now, one.account, f"add_on:{id_}", "add_on")
 
 
 def not_paid(connection: sa.Connection, id_: str) -> None:
@@ -97,17 +99,6 @@ def active(connection: sa.Connection, account: str) -> list[Bought]:
     return [_bought(row) for row in connection.execute(wanted.order_by(add_ons.c.bought_at, add_ons.c.id))]
 
 
-def amounts(connection: sa.Connection, setup: Setup, account: str, today: datetime.date) -> dict[Adds, int]:
-    """How much more than its plan the account has on this day."""
-    known, found = catalogue(connection, setup).add_ons, dict[Adds, int]()
-    for one in active(connection, account):
-        kind = known.get(one.add_on)
-        if kind is not None and (one.paid_until is None or today < one.paid_until):
-            has = kind.amount * one.quantity if one.left is None else one.left
-            found[kind.adds] = found.get(kind.adds, 0) + has
-    return found
-
-
 def use(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, adds: Adds, amount: int) -> int:
     """Use up so much of what the account bought of this, the oldest first; returns what is left of it. Raises Conflict
     "used_up" where there is not so much, and then nothing is used (the database refuses less than nothing as well);
@@ -133,7 +124,7 @@ def use(connection: sa.Connection, now: datetime.datetime, setup: Setup, account
     return whole - amount
 
 
-def carry_on(connection: sa.Connection, account: str, period: Period, invoice: Invoice) -> None:
+def carry_on(connection: sa.Connection, now: datetime.datetime, account: str, period: Period, invoice: Invoice) -> None:
     """A period was paid: those on its invoice have its days, and what was bought for a time that is over is over."""
     items = list(invoice.purpose.get("add_ons", ()))
     lines = [line for line in invoice.draft.lines if line.kind == "add_on"]
@@ -141,7 +132,8 @@ def carry_on(connection: sa.Connection, account: str, period: Period, invoice: I
         values = {"paid_until": period.end, "price": line.price}
         connection.execute(add_ons.update().where(add_ons.c.id == id_).values(values))
     past = (add_ons.c.account == account) & (add_ons.c.state == "active") & (add_ons.c.paid_until <= period.first)
-    connection.execute(add_ons.update().where(past).values(state="over"))
+    if connection.execute(add_ons.update().where(past).values(state="over")).rowcount:
+        allowance.changed(connection, now, account, f"add_ons:{account}:{period.first}", "add_on")
 
 
 def end_all(connection: sa.Connection, account: str) -> None:
@@ -157,7 +149,7 @@ def price_at(
     known = catalogue(connection, setup)
     last = known.price(one.price)
     if last.key == (one.add_on, cycle, currency):
-        return known.at_renewal(last, due)
+        return known.at_renewal(last, due, told(connection, known, one.account))
     return known.for_newcomer(one.add_on, cycle, currency, due)
 
 

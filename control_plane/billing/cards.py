@@ -43,6 +43,14 @@ class Payer:
     discount: Discount | None
 
 
+@dataclass(frozen=True)
+class Given:
+    """A card of `account` was given; `replaced`: the token of the one that was charged before, "" for none."""
+
+    account: str
+    replaced: str
+
+
 def payer(connection: sa.Connection, account: str) -> Payer | None:
     """None before the account said where it is."""
     row = connection.execute(payers.select().where(payers.c.account == account)).one_or_none()
@@ -93,12 +101,13 @@ def begin(connection: sa.Connection, now: datetime.datetime, draw: Draw, account
     return id_
 
 
-def saved(connection: sa.Connection, now: datetime.datetime, setup: str, card: Card) -> str | None:
-    """It was given: from now on it is the one that is charged, and the ones before it are not. Returns its account;
-    None where it was known already."""
+def saved(connection: sa.Connection, now: datetime.datetime, setup: str, card: Card) -> Given | None:
+    """It was given: from now on it is the one that is charged, and the one before it is not. None where it was known
+    already."""
     row = _of_setup(connection, setup)
     if row.state != "awaited":
         return None
+    before = on_file(connection, row.account)
     connection.execute(
         cards.update()
         .where(cards.c.account == row.account, cards.c.state == "saved")
@@ -107,7 +116,7 @@ def saved(connection: sa.Connection, now: datetime.datetime, setup: str, card: C
     values = {"state": "saved", "token": card.token, "brand": card.brand, "last4": card.last4, "given_at": now}
     values |= {"year": card.expires.year, "month": card.expires.month}
     connection.execute(cards.update().where(cards.c.id == row.id).values(values))
-    return str(row.account)
+    return Given(str(row.account), before.token if before else "")
 
 
 def declined(connection: sa.Connection, setup: str) -> None:

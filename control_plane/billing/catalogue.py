@@ -1,8 +1,9 @@
 """What is sold: plans with their limits, add-ons, and every price that ever was. Pure.
 
-The one source of plan names and limits: control_plane.accounts.setup and control_plane.rooms.limits read theirs from
-here. A price is a row that never changes (BIL-45); a new price is a new row, a notice of it and its withdrawal are rows
-too. So what anybody had to pay at any instant can be told for ever, and each line of an invoice names its row.
+The one source of plan names and of what each gives; what an account may have now is told by
+control_plane.billing.allowance. A price is a row that never changes (BIL-45); a new price is a new row, a notice of it
+and its withdrawal are rows too. So what anybody had to pay at any instant can be told for ever, and each line of an
+invoice names its row.
 
 Prices are net (BIL-14) and for one whole cycle of one piece.
 """
@@ -170,9 +171,7 @@ class Catalogue:
         """The newest version that is published and not withdrawn; None where there is none, so it is not sold so."""
         key = (item, cycle, currency)
         rows = [row for row in self.prices if row.key == key and row.published_at <= aware(at)]
-        return max(
-            (row for row in rows if not self._withdrawn(row, at)), key=lambda row: row.published_at, default=None
-        )
+        return max((row for row in rows if not self.withdrawn(row, at)), key=lambda row: row.published_at, default=None)
 
     def for_newcomer(self, item: str, cycle: PriceCycle, currency: str, at: datetime.datetime) -> Price:
         """What somebody pays who buys this now, whoever he is and whatever he had (BIL-05: the new price at once).
@@ -204,7 +203,7 @@ class Catalogue:
             for row in self.prices
             if row.key == has.key
             and has.published_at < row.published_at <= aware(due)
-            and not self._withdrawn(row, due)
+            and not self.withdrawn(row, due)
             and row.id in told
             and days_after(told[row.id], NOTICE_DAYS) <= due
         ]
@@ -226,7 +225,8 @@ class Catalogue:
         """Those in which it was ever sold."""
         return frozenset(price.amount.currency for price in self.prices if price.item == item)
 
-    def _withdrawn(self, price: Price, at: datetime.datetime) -> bool:
+    def withdrawn(self, price: Price, at: datetime.datetime) -> bool:
+        """It was taken back by then."""
         return any(row.price == price.id and row.at <= at for row in self.withdrawals)
 
 

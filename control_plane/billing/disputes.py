@@ -18,7 +18,7 @@ from control_plane.accounts import lifecycle
 from control_plane.billing import invoices, payments, postings, revenue, subscriptions
 from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
-from control_plane.billing.tables import disputes
+from control_plane.billing.tables import awaited_disputes, disputes
 from control_plane.errors import NotFound
 from control_plane.gateway.port import Dispute
 from control_plane.ledger import journal
@@ -28,14 +28,18 @@ from control_plane.periods import day_of
 from control_plane.running import audit, events, tasks
 
 ACTOR = "system:billing"
+# So long one waits for its payment to be known: a charge whose answer did not come is asked for within hours.
+AWAITED_FOR = datetime.timedelta(days=30)
 # Where a dispute can come to; what is told in another order is old news.
 _RANKS = {"inquiry": 0, "open": 1, "won": 2, "lost": 2}
 
 
 def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, dispute: Dispute) -> None:
-    """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours."""
+    """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours, or
+    not known to be yet: then it is kept for `arrived`."""
     payment = payments.by_reference(connection, dispute.charge)
     if payment is None:
+        _wait(connection, now, dispute)
         raise NotFound("payment_unknown", "this dispute is about no payment of ours")
     before = connection.execute(disputes.select().where(disputes.c.reference == dispute.reference)).one_or_none()
     if before is not None and _RANKS[dispute.state] <= _RANKS[before.state]:
@@ -61,10 +65,32 @@ def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, disput
     events.emit(connection, now, account=payment.account, kind="payment.disputed", payload=payload)
 
 
+def arrived(connection: sa.Connection, now: datetime.datetime, setup: Setup, charge: str) -> None:
+    """The gateway's name of a payment has become known: what was told of it before counts now."""
+    waiting = connection.execute(awaited_disputes.select().where(awaited_disputes.c.charge == charge)).all()
+    if waiting:
+        connection.execute(awaited_disputes.delete().where(awaited_disputes.c.charge == charge))
+    for row in sorted(waiting, key=lambda row: (row.at, row.reference)):
+        told(connection, now, setup, Dispute(row.reference, charge, Money(row.amount, row.currency), row.state))
+
+
 def of_account(connection: sa.Connection, account: str) -> list[sa.Row[Any]]:
     """All of an account, the newest first."""
     wanted = disputes.select().where(disputes.c.account == account).order_by(disputes.c.opened_at.desc())
     return list(connection.execute(wanted))
+
+
+def _wait(connection: sa.Connection, now: datetime.datetime, dispute: Dispute) -> None:
+    """As it was told last. One that nobody waits for any more, of another installation, goes."""
+    rows = awaited_disputes
+    connection.execute(rows.delete().where(rows.c.at < now - AWAITED_FOR))
+    known = connection.execute(rows.select().where(rows.c.reference == dispute.reference)).one_or_none()
+    if known is not None and _RANKS[dispute.state] <= _RANKS[known.state]:
+        return
+    connection.execute(rows.delete().where(rows.c.reference == dispute.reference))
+    values: dict[str, Any] = {"reference": dispute.reference, "charge": dispute.charge, "state": dispute.state}
+    values |= {"currency": dispute.amount.currency, "amount": dispute.amount.minor, "at": now}
+    connection.execute(rows.insert().values(values))
 
 
 def _save(
@@ -90,10 +116,26 @@ def _access(
     if dispute.state == "open" and status.status == "open" and _of_these_days(connection, now, payment):
         event: accounts.Event = accounts.Suspend("unpaid")
     elif dispute.state == "won" and status.status == "suspended" and status.reason == "unpaid":
+        if _another(connection, now, payment, dispute):
+            return
         event = accounts.Lift()
     else:
         return
     lifecycle.step(connection, now, setup.accounts, payment.account, event, actor=ACTOR)
+
+
+def _another(connection: sa.Connection, now: datetime.datetime, payment: Payment, dispute: Dispute) -> bool:
+    """Whether another dispute keeps him out: one of this payment that is open or lost, or an open one of these days."""
+    rows = disputes.select().where(
+        disputes.c.account == payment.account,
+        disputes.c.reference != dispute.reference,
+        disputes.c.state.in_(("open", "lost")),
+    )
+    return any(
+        row.payment == payment.key
+        or (row.state == "open" and _of_these_days(connection, now, payments.by_key(connection, row.payment)))
+        for row in connection.execute(rows).all()
+    )
 
 
 def _of_these_days(connection: sa.Connection, now: datetime.datetime, payment: Payment) -> bool:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 import sqlalchemy as sa
 
 from control_plane.accounts import lifecycle
-from control_plane.billing import cards, payments, revenue, subscriptions
+from control_plane.billing import cards, payments, price_notices, revenue, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Charging, Event, Subscription
 from control_plane.billing.subscriptions import Held
+from control_plane.clock import Clock
+from control_plane.legal import notices
 from control_plane.periods import day_of
 from control_plane.running.jobs import Handler, Job
 
@@ -20,7 +22,7 @@ ACTOR = "system:billing"
 _Chooses = Callable[[sa.Connection, datetime.datetime, Setup, str], Event | None]
 
 
-def handlers(setup: Setup) -> Mapping[str, Handler]:
+def handlers(setup: Setup, clock: Clock, post: notices.Post) -> Mapping[str, Handler]:
     """By kind; for control_plane.handlers."""
     return {
         "billing.boundary": _stepping(setup, _boundary),
@@ -31,6 +33,7 @@ def handlers(setup: Setup) -> Mapping[str, Handler]:
         "billing.remind": _reminding(setup),
         "billing.action_over": _action_over,
         "billing.earn": revenue.job,
+        "billing.price_notice": price_notices.handler(clock, setup, post),
     }
 
 

@@ -27,7 +27,7 @@ def quote(
     connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, terms: Terms, currency: str
 ) -> Draft:
     """What the first period of a plan costs now. Raises Invalid for what is not sold."""
-    prices.of_terms(connection, setup, terms, currency, None, now)
+    prices.of_terms(connection, setup, account, terms, currency, None, now)
     held = _in(subscriptions.of(connection, account), currency)
     charging = Charging(terms.period(day_of(now)), terms, "first")
     return subscriptions.next_invoice(connection, now, setup, account, held, charging)
@@ -48,8 +48,6 @@ def order(
     the customer was shown ("12.30 EUR"). Raises Conflict "price_changed" where it is another one by now,
     "card_missing", "country_missing", and what the machine refuses."""
     ready(connection, account)
-    if lifecycle.state(connection, account).status != "open":
-        raise Conflict("account_state", "only an account that is open can order; write to support")
     _same(quote(connection, now, setup, account, terms, currency), seen)
     # An account that support let come back is open, and its agreement has ended: it orders again (BIL-37).
     ended = subscriptions.state(connection, account) == "ended"
@@ -143,7 +141,8 @@ def buy_add_on(
     seen: str | None = None,
 ) -> Payment:
     """Buy it for the days left; from the next period on it is charged in full, unless `once` (BIL-11, BIL-13). Raises
-    Conflict "card_missing" (BIL-10), "payment_running", "price_changed", and what `quote_add_on` raises."""
+    Conflict "account_state" (not of who is suspended), "card_missing" (BIL-10), "payment_running", "price_changed", and
+    what `quote_add_on` raises."""
     made = quote_add_on(connection, now, setup, account, add_on, quantity)
     ready(connection, account)
     _idle(connection, account)
@@ -229,7 +228,10 @@ def abandon(connection: sa.Connection, now: datetime.datetime, account: str) -> 
 
 
 def ready(connection: sa.Connection, account: str) -> None:
-    """Raises Conflict "country_missing", "card_missing"."""
+    """Raises Conflict "country_missing", "card_missing", and "account_state" where the account is not open: who is
+    suspended would pay for days on which nothing is open to him."""
+    if lifecycle.state(connection, account).status != "open":
+        raise Conflict("account_state", "only an account that is open can order; write to support")
     if not invoices.country_of(connection, account):
         raise Conflict("country_missing", "say first in which country you are: the invoice needs it")
     if cards.on_file(connection, account) is None:

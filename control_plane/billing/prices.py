@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -11,8 +12,9 @@ from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Terms
 from control_plane.billing.tables import price_changes, prices
 from control_plane.errors import Conflict, Invalid, NotFound
+from control_plane.legal import notices
 from control_plane.money import Money
-from control_plane.running import audit
+from control_plane.running import audit, jobs
 
 
 def catalogue(connection: sa.Connection, setup: Setup) -> Catalogue:
@@ -53,8 +55,17 @@ def publish(
 
 
 def notify(connection: sa.Connection, now: datetime.datetime, setup: Setup, price: str, actor: str) -> None:
-    """From now on the 30 days of a change run. Again: nothing happens. Raises NotFound."""
-    _change(connection, now, setup, price, "notice", actor)
+    """Tell everybody who has an earlier version, after the commit; the 30 days of each run from then on. Again: nothing
+    happens. Raises NotFound."""
+    if _change(connection, now, setup, price, "notice", actor):
+        jobs.put(
+            connection,
+            kind="billing.price_notice",
+            key=f"billing.price_notice:{price}:1",
+            due_at=now,
+            account=None,
+            payload={"price": price, "number": 1, "after": ""},
+        )
 
 
 def withdraw(connection: sa.Connection, now: datetime.datetime, setup: Setup, price: str, actor: str) -> None:
@@ -62,9 +73,18 @@ def withdraw(connection: sa.Connection, now: datetime.datetime, setup: Setup, pr
     _change(connection, now, setup, price, "withdrawal", actor)
 
 
+def told(connection: sa.Connection, known: Catalogue, account: str) -> Mapping[str, datetime.datetime]:
+    """When this customer was told of which price, as far as his mail did not come back; for `Catalogue.at_renewal`."""
+    if not known.notices:  # nobody was told of anything: most renewals ask nothing
+        return {}
+    found = (row for row in notices.of_account(connection, account) if row.kind == notices.FEES)
+    return {row.version: row.change.noticed_at for row in found if row.mailed_at and not row.bounced_at}
+
+
 def of_terms(
     connection: sa.Connection,
     setup: Setup,
+    account: str,
     terms: Terms,
     currency: str,
     has: str | None,
@@ -79,11 +99,12 @@ def of_terms(
     if has is not None:
         last = known.price(has)
         if last.key == (terms.plan, terms.cycle, currency):
-            return known.at_renewal(last, due)
+            return known.at_renewal(last, due, told(connection, known, account))
     return known.for_newcomer(terms.plan, terms.cycle, currency, due)
 
 
-def _change(connection: sa.Connection, now: datetime.datetime, setup: Setup, price: str, what: str, actor: str) -> None:
+def _change(connection: sa.Connection, now: datetime.datetime, setup: Setup, price: str, what: str, actor: str) -> bool:
+    """Whether it was not noted before."""
     known = catalogue(connection, setup)
     try:
         row = known.price(price)
@@ -93,6 +114,7 @@ def _change(connection: sa.Connection, now: datetime.datetime, setup: Setup, pri
         raise Conflict("price_shipped", "this price came with the program: publish another one")
     same = (price_changes.c.price == price) & (price_changes.c.what == what)
     if connection.execute(price_changes.select().where(same)).one_or_none() is not None:
-        return
+        return False
     connection.execute(price_changes.insert().values(price=price, what=what, at=now, actor=actor))
     audit.record(connection, now, actor=actor, account=None, code=f"price_{what}", ids={"price": price})
+    return True

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle
-from control_plane.billing import add_ons, credit, invoices, payments, postings, revenue, subscriptions
+from control_plane.billing import add_ons, credit, disputes, invoices, payments, postings, revenue, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.document import Document
 from control_plane.billing.invoices import Invoice
@@ -41,6 +41,8 @@ def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, key: s
         return
     if isinstance(outcome, Succeeded):
         _received(connection, now, setup, payment, outcome)
+        if outcome.reference:
+            disputes.arrived(connection, now, setup, outcome.reference)
     elif isinstance(outcome, Declined):
         payments.ended(connection, now, payment, "failed", reference=outcome.reference, code=outcome.code)
         _not_paid(connection, now, setup, payment, outcome.code)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, people
 from control_plane.accounts.tables import accounts as account_rows
-from control_plane.billing import add_ons, cards, invoices, payments, periods, prices, refunds, revenue
+from control_plane.billing import add_ons, allowance, cards, invoices, payments, periods, prices, refunds, revenue
 from control_plane.billing import subscription as machine
 from control_plane.billing.charges import Draft, Line, draft, full_period
 from control_plane.billing.credit import open_ as open_credit
@@ -30,7 +30,7 @@ from control_plane.billing.tax import Treatment
 from control_plane.errors import Conflict, NotFound
 from control_plane.legal import notices
 from control_plane.periods import day_of
-from control_plane.running import audit, events, inserts, jobs, outbox
+from control_plane.running import audit, events, inserts, jobs
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
 _What = Literal["unfreeze", "boundary", "trial_over", "retry", "window_over"]
@@ -64,11 +64,6 @@ def state(connection: sa.Connection, account: str) -> machine.State:
     """For control_plane.accounts.setup.Setup.subscription."""
     found = connection.execute(_STATE, {"account": account}).scalar_one_or_none()
     return cast(machine.State, found or "none")
-
-
-def plan(connection: sa.Connection, account: str) -> str:
-    """Whose limits are in force; "" the free version's."""
-    return str(connection.execute(_PLAN, {"account": account}).scalar_one_or_none() or "")
 
 
 def step(
@@ -111,7 +106,7 @@ def next_invoice(
     payer = cards.payer(connection, account)
     tax = tax_on(connection, now, setup, account)
     discount = payer.discount if payer else None
-    price = prices.of_terms(connection, setup, charging.terms, held.currency, held.price or None, now)
+    price = prices.of_terms(connection, setup, account, charging.terms, held.currency, held.price or None, now)
     lines = [full_period("plan", price, charging.period, tax, discount=discount)]
     for one in add_ons.going_on(connection, account):
         price = add_ons.price_at(connection, setup, one, charging.terms.cycle, held.currency, now)
@@ -193,7 +188,7 @@ def _charge(act: _Act, effect: machine.Charge) -> None:
 def _opened(act: _Act, effect: machine.Opened) -> None:
     assert act.paid is not None
     periods.add(act.connection, act.account, effect.period, effect.terms, act.held.price, act.paid.id)
-    add_ons.carry_on(act.connection, act.account, effect.period, act.paid)
+    add_ons.carry_on(act.connection, act.now, act.account, effect.period, act.paid)
     end = effect.period.end
     _put(act.connection, act.account, "boundary", end)
     for days in REMIND_DAYS:
@@ -266,10 +261,7 @@ def _changed(connection: sa.Connection, now: datetime.datetime, account: str, he
     name = held.one.state
     audit.record(connection, now, actor=actor, account=account, code=f"subscription_{name}", ids={"state": name})
     events.emit(connection, now, account=account, kind=f"subscription.{name}", payload={"plan": _plan_of(held.one)})
-    # The same order that a suspension gives: look at every event of the account anew.
-    order = {"command": "end_rooms", "account": account, "reason": name}
-    key = f"subscription:{account}:{held.version}"
-    outbox.put(connection, now, kind="media", key=key, account=account, payload=order)
+    allowance.changed(connection, now, account, f"subscription:{account}:{held.version}", name)
 
 
 def _put(
@@ -314,4 +306,3 @@ def _midnight(day: datetime.date) -> datetime.datetime:
 
 _ROW = subscriptions.select().where(subscriptions.c.account == sa.bindparam("account"))
 _STATE = sa.select(subscriptions.c.state).where(subscriptions.c.account == sa.bindparam("account"))
-_PLAN = sa.select(subscriptions.c.plan).where(subscriptions.c.account == sa.bindparam("account"))

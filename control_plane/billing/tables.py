@@ -207,6 +207,18 @@ price_changes = sa.Table(
     sa.CheckConstraint("what in ('notice', 'withdrawal')", name="what"),
 )
 
+# The customer was told that he came near one of his limits, or reached it, in the period that began on this day.
+limit_notices = sa.Table(
+    "limit_notices",
+    metadata,
+    sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("level", sa.Text, primary_key=True),
+    sa.Column("period", sa.Date, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.CheckConstraint("level in ('near', 'reached')", name="level"),
+)
+
 # Money on its way back to a card.
 refunds = sa.Table(
     "refunds",
@@ -237,6 +249,18 @@ disputes = sa.Table(
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),
     sa.CheckConstraint("state in ('inquiry', 'open', 'won', 'lost')", name="state"),
+)
+
+# Told before the gateway's name for the payment, `charge`, was known here; gone once it is.
+awaited_disputes = sa.Table(
+    "awaited_disputes",
+    metadata,
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("charge", sa.Text, nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
 )
 
 # What the gateway said by itself: each is applied in the transaction that keeps its id. `about`: the object, so that

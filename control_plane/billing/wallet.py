@@ -28,9 +28,11 @@ def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, outcom
     if fingerprints.refused(connection, found):
         cards.declined(connection, outcome.reference)
         return
-    account = cards.saved(connection, now, outcome.reference, outcome.card)
-    if account is not None:
-        _changed(connection, now, setup, account)
+    given = cards.saved(connection, now, outcome.reference, outcome.card)
+    if given is not None:
+        if given.replaced not in ("", outcome.card.token):
+            _forget(connection, now, given.account, given.replaced)
+        _changed(connection, now, setup, given.account)
 
 
 def renewed(connection: sa.Connection, now: datetime.datetime, setup: Setup, card: Card) -> None:
@@ -44,12 +46,17 @@ def remove(connection: sa.Connection, now: datetime.datetime, setup: Setup, acco
     """Charge it no more; the gateway is told to forget it after the commit. Recurring charges end with it. Returns its
     token. Raises NotFound without a card."""
     token = cards.remove(connection, now, account)
-    order = {"what": "forget", "token": token}
-    outbox.put(connection, now, kind="gateway", key=f"forget:{token}", account=account, payload=order)
+    _forget(connection, now, account, token)
     if subscriptions.of(connection, account).version:
         subscriptions.step(connection, now, setup, account, machine.SetAutopay(False), actor=actor)
         _changed(connection, now, setup, account)
     return token
+
+
+def _forget(connection: sa.Connection, now: datetime.datetime, account: str, token: str) -> None:
+    """Behind the account's charges that are on their way: those are carried in order."""
+    order = {"what": "forget", "token": token}
+    outbox.put(connection, now, kind="gateway", key=f"forget:{token}", account=account, payload=order)
 
 
 def _changed(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> None:

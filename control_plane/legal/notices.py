@@ -33,7 +33,7 @@ class Post(Protocol):
 
     `values`: `text`, the kind of the text that says what changes ("" when a price list does), and its `version`; the
     instants `begins` (in force at the earliest), `latest` (in force in any case) and `deadline` (ending until then
-    keeps the old version), as ISO 8601 in UTC.
+    keeps the old version), as ISO 8601 in UTC. Of a price list also what its lines are: `item`, `cycle`, `was`, `will`.
     """
 
     def __call__(
@@ -266,6 +266,7 @@ def _tell(
     begins = max(now, change.not_before) if change.by_use else latest
     instants = {"begins": begins, "latest": latest, "deadline": change.deadline}
     values = {"text": text, "version": version, **{name: at.isoformat() for name, at in instants.items()}}
+    values |= {name: str(value) for name, value in (fees or {}).items()}
     sent = post(
         connection,
         now,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from control_plane import metering
 from control_plane.api.bodies import Fields
 from control_plane.api.doors import Here, Visit, form, need
 from control_plane.billing import add_ons, cards, orders
@@ -17,6 +18,7 @@ from control_plane.billing.charges import Draft
 from control_plane.billing.subscription import CYCLE_DAYS, Cycle, Terms
 from control_plane.billing.words import Words
 from control_plane.errors import Conflict, ControlPlaneError, Invalid
+from control_plane.metering import Metered
 from control_plane.pages.billing import Till, whole
 from control_plane.pages.forms import Form, errors_of, typed
 from control_plane.pages.price_list import offers
@@ -29,10 +31,12 @@ _CHOICES = ("plan", "cycle", "currency", "country")
 
 @dataclass(frozen=True)
 class Quoted:
-    """What an order comes to. `later`: it begins with the next period and nothing is charged today."""
+    """What an order comes to. `later`: it begins with the next period and nothing is charged today. `beyond`: what is
+    used that the new plan has less of (BIL-48)."""
 
     draft: Draft
     later: bool = False
+    beyond: tuple[Metered, ...] = ()
 
 
 def router(pages: Pages, paying: Paying) -> APIRouter:
@@ -104,6 +108,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
             currency=currency,
             draft=quoted.draft,
             later=quoted.later,
+            beyond=quoted.beyond,
         )
 
     @routes.get("/billing/plan/quote")
@@ -246,18 +251,19 @@ def _add_ons(routes: APIRouter, till: Till) -> None:
 def _quoted(connection: sa.Connection, till: Till, account: str, terms: Terms, currency: str) -> Quoted:
     """What ordering these terms comes to, as it will be carried out. Raises Invalid, Conflict."""
     now = standing(connection, till.now(), till.setup, account)
+    beyond = metering.beyond(now.use, till.setup, terms.plan)
     if now.one.state == "active":
         if terms == now.one.terms and now.one.next_terms is None:
             raise Conflict("plan_same", "this is the plan that you have")
         try:
-            return Quoted(orders.quote_upgrade(connection, till.now(), till.setup, account, terms))
+            return Quoted(orders.quote_upgrade(connection, till.now(), till.setup, account, terms), beyond=beyond)
         except Conflict as error:
             if error.code != "no_upgrade":
                 raise
-        return Quoted(orders.quote_next(connection, till.setup, account, terms), later=True)
+        return Quoted(orders.quote_next(connection, till.setup, account, terms), later=True, beyond=beyond)
     if not now.orders:
         raise Conflict("plan_state", f"a subscription that is {now.one.state} cannot order")
-    return Quoted(orders.quote(connection, till.now(), till.setup, account, terms, currency))
+    return Quoted(orders.quote(connection, till.now(), till.setup, account, terms, currency), beyond=beyond)
 
 
 def _terms(sent: Fields) -> Terms:

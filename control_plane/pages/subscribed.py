@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from babel import Locale
 
+from control_plane import metering
 from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions, tax
 from control_plane.billing.add_ons import Bought
 from control_plane.billing.cards import OnFile
@@ -22,6 +23,7 @@ from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Subscription, Terms
 from control_plane.billing.subscriptions import Coming
 from control_plane.errors import Invalid
+from control_plane.metering import Use
 from control_plane.money import Money
 from control_plane.periods import day_of
 
@@ -35,7 +37,7 @@ ORDERS = ("none", "trial", "expired")
 @dataclass(frozen=True)
 class Standing:
     """`coming` is what the next period costs, None where none comes; `unpaid` the newest payment, where it failed;
-    `today` the billing day (UTC)."""
+    `today` the billing day (UTC); `use`: how much of its limits it uses."""
 
     one: Subscription
     currency: str
@@ -48,6 +50,7 @@ class Standing:
     running: Payment | None
     unpaid: Payment | None
     coming: Coming | None
+    use: Use
 
     def title(self, terms: Terms) -> str:
         """The plan's name."""
@@ -96,6 +99,7 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
         payments.running(connection, account),
         newest if newest is not None and newest.state == "failed" and now - newest.made_at < UNPAID_TOLD else None,
         _coming(connection, setup, account),
+        metering.of_account(connection, now, setup, account),
     )
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from control_plane.accounts.tokens import new_id
 from control_plane.api.caller import Caller
+from control_plane.billing.allowance import Allowance
 from control_plane.errors import Conflict, Forbidden, Invalid, NotFound
 from control_plane.rooms import identifiers, limits, policies
 from control_plane.rooms.limits import KINDS, Kind
@@ -90,15 +91,15 @@ def create(connection: sa.Connection, now: datetime.datetime, setup: Setup, call
 def get(connection: sa.Connection, setup: Setup, caller: Caller, event: str) -> Event:
     """Raises NotFound, also for another account's."""
     row = own(connection, caller, event)
-    return _event(setup, row, setup.plan(connection, row.account))
+    return _event(row, setup.allowance(connection, row.account))
 
 
 def listed(connection: sa.Connection, setup: Setup, caller: Caller) -> list[Event]:
     """The account's events, the newest first."""
     mine = room_events.select().where(room_events.c.account == caller.account)
     rows = connection.execute(mine.order_by(room_events.c.created_at.desc(), room_events.c.id)).all()
-    plan = setup.plan(connection, caller.account)
-    return [_event(setup, row, plan) for row in rows]
+    allowance = setup.allowance(connection, caller.account)
+    return [_event(row, allowance) for row in rows]
 
 
 def public(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> list[dict[str, Any]]:
@@ -108,8 +109,8 @@ def public(connection: sa.Connection, now: datetime.datetime, setup: Setup, acco
     any."""
     if not setup.may_host(connection, account):
         return []
-    plan = setup.plan(connection, account)
-    kinds = [kind for kind in KINDS if policies.size_of(setup, kind, plan, None).seats > 0]
+    allowance = setup.allowance(connection, account)
+    kinds = [kind for kind in KINDS if limits.of(kind, allowance).seats > 0]
     ahead = room_events.c.starts_at.is_(None) | (room_events.c.starts_at > now - BEGUN_SHOWN)
     asked = (
         sa.select(room_events.c.number, room_events.c.title, room_events.c.kind, room_events.c.starts_at)
@@ -228,11 +229,11 @@ def _check(title: str, seats: int | None) -> None:
 
 
 def _in_plan(connection: sa.Connection, setup: Setup, account: str, kind: Kind) -> None:
-    if limits.of(kind, setup.plan(connection, account), plans=setup.plans).seats == 0:
+    if limits.of(kind, setup.allowance(connection, account)).seats == 0:
         raise Forbidden("plan_kind", "the account's plan does not include events of this kind")
 
 
-def _event(setup: Setup, row: sa.Row[Any], plan: str) -> Event:
+def _event(row: sa.Row[Any], allowance: Allowance) -> Event:
     return Event(
         row.id,
         row.account,
@@ -245,7 +246,7 @@ def _event(setup: Setup, row: sa.Row[Any], plan: str) -> Event:
         row.seats,
         cast(State, row.state),
         row.suspended_for,
-        policies.size_of(setup, row.kind, plan, row.seats),
+        limits.of(cast(Kind, row.kind), allowance, row.seats),
     )
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from control_plane.accounts.tokens import kept, new_id
 from control_plane.api.caller import Caller
 from control_plane.errors import Forbidden, Gone, Invalid, NotFound
-from control_plane.rooms import grants, policies
+from control_plane.rooms import grants, limits, policies
 from control_plane.rooms.invitations import Role
 from control_plane.rooms.limits import Kind, Limits
 from control_plane.rooms.setup import Setup
@@ -98,7 +98,7 @@ def find(
     row = connection.execute(_FIND, {"number": number, "token": kept(link)}).one()
     account = row.account or ""
     may_host = setup.may_host(connection, account)
-    plan = setup.plan(connection, account)
+    allowance = setup.allowance(connection, account)
     member = bool(account) and caller.account == account and "events" in caller.rights
     role = _role(row.role, member)
     open_now = row.state == "planned" and not row.suspended_for and may_host
@@ -107,7 +107,7 @@ def find(
         if known and row.state in ("cancelled", "ended"):
             raise Gone(f"event_{row.state}", f"this event is {'over' if row.state == 'ended' else 'cancelled'}")
         raise _nobody()
-    size = policies.size_of(setup, row.kind, plan, row.seats)
+    size = limits.of(row.kind, allowance, row.seats)
     if size.seats == 0:
         if member:
             raise Forbidden("plan_kind", "the account's plan does not include events of this kind any more")

@@ -1,4 +1,5 @@
-"""How many a room holds: by the kind of event, by the plan, and by what its host wished. Pure (PROD-01 to PROD-03).
+"""How many a room holds: by the kind of event, by what its account may have, and by what its host wished. Pure (PROD-01
+to PROD-03).
 
 Everybody counts, hosts and presenters too: the text's "participant" includes the presenter (reading of PROD-01, taken
 for all three kinds). `senders` are those of the seats who may send sound and pictures at a time.
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from control_plane.billing.catalogue import CATALOGUE, FREE, EventKind
+from control_plane.billing.allowance import Allowance
+from control_plane.billing.catalogue import EventKind
 
 Kind = EventKind
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -32,21 +34,12 @@ PRODUCT: Mapping[Kind, Limits] = {
 }
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What one plan gives, by kind of event; a kind that is not named is not in it."""
-
-    name: str
-    seats: Mapping[Kind, int]
-
-
-PLANS: Mapping[str, Plan] = {name: Plan(name, plan.seats) for name, plan in CATALOGUE.plans.items()}
-
-
-def of(kind: Kind, plan: str, wished: int | None = None, plans: Mapping[str, Plan] = PLANS) -> Limits:
-    """The smallest of what product, plan and host allow. A plan that left the catalogue counts as the free one."""
+def of(kind: Kind, allowance: Allowance, wished: int | None = None) -> Limits:
+    """The smallest of what product, account and host allow. In a meeting everybody sends (PROD-01); elsewhere only as
+    many as the account has presenters."""
     product = PRODUCT[kind]
-    seats = min(product.seats, (plans.get(plan) or plans[FREE]).seats.get(kind, 0))
+    seats = min(product.seats, allowance.seats.get(kind, 0))
     if wished is not None:
         seats = min(seats, wished)
-    return Limits(seats, min(product.senders, seats))
+    senders = min(product.senders, seats)
+    return Limits(seats, senders if kind == "meeting" else min(senders, allowance.presenters))

@@ -50,12 +50,7 @@ def wanted(connection: sa.Connection, setup: Setup, event: sa.Row[Any]) -> tuple
     A plan that no longer has this kind of event puts nobody out of a running one, and lets nobody in (0 seats).
     """
     closed = event.state != "planned" or bool(event.suspended_for) or not setup.may_host(connection, event.account)
-    return size_of(setup, event.kind, setup.plan(connection, event.account), event.seats), closed
-
-
-def size_of(setup: Setup, kind: limits.Kind, plan: str, wished: int | None) -> Limits:
-    """How many the room holds."""
-    return limits.of(kind, plan, wished, setup.plans)
+    return limits.of(event.kind, setup.allowance(connection, event.account), event.seats), closed
 
 
 def settle(connection: sa.Connection, now: datetime.datetime, setup: Setup, event: str, *, order: bool = False) -> int:

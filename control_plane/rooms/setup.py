@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from control_plane.accounts.tokens import Draw, random_token
 from control_plane.api.caller import Caller
-from control_plane.rooms.limits import PLANS, Plan
+from control_plane.billing.allowance import Allowance
 from sfu.contract import TokenKey
 
 TOKEN_CHARACTERS_MIN = 32
@@ -45,17 +45,18 @@ def _nothing(connection: sa.Connection, now: datetime.datetime, caller: Caller, 
 
 @dataclass(frozen=True)
 class Setup:
-    """`may_host` and `plan` ask other areas about an account, in the transaction at hand. `used` is told what a caller
-    has done with the service; `use_awaited` whether that would change anything, for acts that else only read."""
+    """`may_host` and `allowance` ask other areas about an account, in the transaction at hand. `used` is told what a
+    caller has done with the service; `use_awaited` whether that would change anything, for acts that else only read.
+    `grew` is told of an account in which more people were in a room at once than ever on that day."""
 
     media: Media
     may_host: Callable[[sa.Connection, str], bool]
-    plan: Callable[[sa.Connection, str], str]
+    allowance: Callable[[sa.Connection, str], Allowance]
     base_url: str = "http://localhost:8080"
     draw: Draw = random_token
     used: Callable[[sa.Connection, datetime.datetime, Caller, Literal["host", "join"]], None] = _nothing
     use_awaited: Callable[[sa.Connection, datetime.datetime, Caller], bool] = lambda connection, now, caller: False
-    plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
+    grew: Callable[[sa.Connection, datetime.datetime, str], None] = lambda connection, now, account: None
 
     def invitation_link(self, number: str, token: str) -> str:
         """The page to join by, with the token behind #: it reaches no log and no Referer."""

@@ -97,4 +97,18 @@ usage_records = sa.Table(
     sa.Column("received_bytes", sa.BigInteger, nullable=False),
     sa.Column("sent_bytes", sa.BigInteger, nullable=False),
     sa.CheckConstraint("to_at > from_at", name="time"),
+    sa.Index("ix_usage_records_event_to_at", "event", "to_at"),
+)
+
+# What was used on a day (UTC), summed as records come, so that a month is read at once. A record counts on the day on
+# which it begins. `most` people were in at once, `most_senders` of them might send.
+usage_days = sa.Table(
+    "usage_days",
+    metadata,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("event", sa.Text, sa.ForeignKey("room_events.id"), primary_key=True),
+    sa.Column("participant_us", sa.BigInteger, nullable=False),  # microseconds of all together
+    sa.Column("most", sa.Integer, nullable=False),
+    sa.Column("most_senders", sa.Integer, nullable=False),
 )

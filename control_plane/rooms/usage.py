@@ -1,19 +1,21 @@
 """What the media server reports: what each participant used, and when rooms were open. The same record again changes
-nothing, so a report may come as often as it likes (PROD-01, BIL later)."""
+nothing, so a report may come as often as it likes (PROD-01). What an account used on its days is summed on the way."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from control_plane.rooms import policies
-from control_plane.rooms.tables import room_events, runs, usage_records
+from control_plane.rooms.tables import room_events, runs, usage_days, usage_records
 from control_plane.running import events as account_events
 from control_plane.running import inserts
+
+_MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ Record = Used | Opened | Ended | Started
 
 @dataclass(frozen=True)
 class Taken:
-    """`foreign`: of rooms that are none of ours."""
+    """`foreign`: of rooms that are none of ours. `grew`: accounts in one of whose rooms more people were at once than
+    was known of that day."""
 
     new: int
     known: int
     foreign: int
+    grew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,22 @@ class Sums:
     sent_bytes: int
     people: int
     stays: int
+
+
+@dataclass(frozen=True)
+class Most:
+    """So many people were in one room of a kind at once; so many of them might send."""
+
+    people: int
+    senders: int
+
+
+@dataclass(frozen=True)
+class OfDays:
+    """What an account used on some days. `most` by kind of event, those that were held."""
+
+    participant_seconds: float
+    most: Mapping[str, Most]
 
 
 def take(connection: sa.Connection, now: datetime.datetime, boot: str, records: Sequence[Record]) -> Taken:
@@ -96,7 +116,9 @@ def take(connection: sa.Connection, now: datetime.datetime, boot: str, records: 
             fresh = _ran(connection, now, boot, *ours[record.room], record)
         new, known = new + fresh, known + (not fresh)
     added = _add(connection, used)
-    return Taken(new + added, known + len(used) - added, foreign)
+    accounts = dict(ours.values())
+    grew = _count(connection, accounts, added)
+    return Taken(new + len(added), known + len(used) - len(added), foreign, grew)
 
 
 def of_event(connection: sa.Connection, event: str) -> Sums:
@@ -114,6 +136,24 @@ def of_event(connection: sa.Connection, event: str) -> Sums:
         ).where(records.event == event)
     ).one()
     return Sums(int(row[0]) / 1e6, int(row[1]), int(row[2]), row[3], row[4])
+
+
+def of_days(connection: sa.Connection, account: str, first: datetime.date, end: datetime.date) -> OfDays:
+    """All rooms of an account on the days from `first` on, before `end`."""
+    days = usage_days.c
+    rows = connection.execute(
+        sa.select(
+            room_events.c.kind,
+            sa.func.sum(days.participant_us).label("us"),
+            sa.func.max(days.most).label("most"),
+            sa.func.max(days.most_senders).label("senders"),
+        )
+        .join(room_events, room_events.c.id == days.event)
+        .where(days.account == account, days.day >= first, days.day < end)
+        .group_by(room_events.c.kind)
+    ).all()
+    most = {row.kind: Most(row.most, row.senders) for row in rows}
+    return OfDays(sum(int(row.us) for row in rows) / 1e6, most)
 
 
 def running(connection: sa.Connection, event: str) -> bool:
@@ -135,11 +175,53 @@ def _values(event: str, record: Used) -> dict[str, Any]:
     }
 
 
-def _add(connection: sa.Connection, rows: list[dict[str, Any]]) -> int:
+def _add(connection: sa.Connection, rows: list[dict[str, Any]]) -> Sequence[sa.Row[Any]]:
+    """Those that were not there."""
     if not rows:
-        return 0
+        return ()
     insert = inserts.insert(connection, usage_records).values(rows).on_conflict_do_nothing()
-    return len(connection.execute(insert.returning(usage_records.c.participant)).all())
+    told = (usage_records.c.event, usage_records.c.from_at, usage_records.c.to_at)
+    return connection.execute(insert.returning(*told)).all()
+
+
+def _count(connection: sa.Connection, accounts: Mapping[str, str], added: Sequence[sa.Row[Any]]) -> tuple[str, ...]:
+    """Sum new records to their days; in whose rooms were more people at once than was known. `accounts` by event."""
+    grew = set()
+    by_day: dict[tuple[str, datetime.date], list[sa.Row[Any]]] = {}
+    for row in added:
+        by_day.setdefault((row.event, row.from_at.date()), []).append(row)
+    for (event, day), rows in sorted(by_day.items()):
+        most = _at_once(connection, event, min(row.from_at for row in rows), max(row.to_at for row in rows))
+        lasted = sum(((row.to_at - row.from_at) // _MICROSECOND for row in rows), 0)
+        mine = (usage_days.c.account == accounts[event]) & (usage_days.c.day == day) & (usage_days.c.event == event)
+        before = connection.execute(usage_days.select().where(mine)).one_or_none()
+        if before is None:
+            values = {"account": accounts[event], "day": day, "event": event, "participant_us": lasted}
+            connection.execute(usage_days.insert().values(values | {"most": most.people, "most_senders": most.senders}))
+        else:
+            values = {"participant_us": before.participant_us + lasted, "most": max(before.most, most.people)}
+            values |= {"most_senders": max(before.most_senders, most.senders)}
+            connection.execute(usage_days.update().where(mine).values(values))
+        if before is None or most.people > before.most or most.senders > before.most_senders:
+            grew.add(accounts[event])
+    return tuple(sorted(grew))
+
+
+def _at_once(connection: sa.Connection, event: str, since: datetime.datetime, until: datetime.datetime) -> Most:
+    """The most people who were in at one moment between the two, as far as is known."""
+    records = usage_records.c
+    there = (records.event == event) & (records.to_at > since) & (records.from_at < until)
+    sends = sa.case((records.sender, 1), else_=0)
+    came = sa.select(records.from_at.label("at"), sa.literal(1).label("step"), sends.label("sends")).where(there)
+    went = sa.select(records.to_at, sa.literal(-1), -sends).where(there)
+    steps = sa.union_all(came, went).subquery()
+    # Who leaves at the moment at which another comes, or whose next record begins there, was not in twice.
+    order = {"order_by": (steps.c.at, steps.c.step), "rows": (None, 0)}
+    in_then = sa.select(
+        sa.func.sum(steps.c.step).over(**order).label("people"), sa.func.sum(steps.c.sends).over(**order).label("send")
+    ).subquery()
+    row = connection.execute(sa.select(sa.func.max(in_then.c.people), sa.func.max(in_then.c.send))).one()
+    return Most(int(row[0] or 0), int(row[1] or 0))
 
 
 def _ran(

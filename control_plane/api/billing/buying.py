@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from control_plane.api.billing import views
-from control_plane.api.billing.views import Currency, Cycle, Item, PaymentKey, PaymentView, Quote, Sum
+from control_plane.api.billing.views import Currency, Cycle, Item, PaymentKey, PaymentView, Quote, Seen, Sum
 from control_plane.api.bodies import Body, Id
 from control_plane.api.doors import Doors, Here, need
 from control_plane.billing import add_ons, orders, payments, prices
@@ -25,14 +25,13 @@ from control_plane.errors import Conflict
 
 # The most of one add-on that an account may have is the catalogue's; this only bounds what is looked at.
 Quantity = Annotated[int, Field(ge=1, le=1_000)]
-# "" where nothing was shown, because nothing is to be paid now.
-Seen = Annotated[str, Field(max_length=40, pattern=r"^(-?[0-9]+(\.[0-9]+)? [A-Z]{3})?$", examples=["12.30 EUR"])]
 
 
 class QuoteWish(Body):
-    """Of a `plan`: plan, cycle, currency. Of an `upgrade`: plan, cycle. Of an `add_on`: add_on, quantity."""
+    """Of a `plan`: plan, cycle, currency. Of an `upgrade`: plan, cycle. Of an `add_on`: add_on, quantity. Of
+    `unfreeze`, the end of a freeze today: nothing more."""
 
-    of: Literal["plan", "upgrade", "add_on"]
+    of: Literal["plan", "upgrade", "add_on", "unfreeze"]
     plan: Item = ""
     cycle: Cycle = "month"
     currency: Currency = ""
@@ -194,4 +193,6 @@ def _draft(connection: sa.Connection, now: datetime.datetime, setup: Setup, acco
         return orders.quote(connection, now, setup, account, terms, wish.currency)
     if wish.of == "upgrade":
         return orders.quote_upgrade(connection, now, setup, account, terms)
+    if wish.of == "unfreeze":
+        return orders.quote_unfreeze(connection, now, setup, account)
     return orders.quote_add_on(connection, now, setup, account, wish.add_on, wish.quantity)

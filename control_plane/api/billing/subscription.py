@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from control_plane.accounts import people
 from control_plane.api.billing import views
-from control_plane.api.billing.views import PaymentView, Standing
+from control_plane.api.billing.views import PaymentView, Seen, Standing
 from control_plane.api.bodies import Body
 from control_plane.api.doors import Doors, Here, Visit, need
 from control_plane.api.idempotency import Answer
@@ -51,6 +51,12 @@ class Consent(Body):
     on: bool
 
 
+class UnfreezeWish(Body):
+    """`seen`: the `payable` of a quote of `unfreeze`; "" where none was asked for."""
+
+    seen: Seen = ""
+
+
 class FreezeWish(Body):
     days: Annotated[int, Field(ge=1, le=FREEZE_DAYS_MAX)]
 
@@ -65,7 +71,7 @@ def router(doors: Doors, counter: Counter) -> APIRouter:
     def how_it_stands(visit: Here) -> Standing:
         """The subscription with all that belongs to it."""
         account = visit.caller.account
-        return doors.store.read(lambda connection: views.standing(connection, setup, account))
+        return doors.store.read(lambda connection: views.standing(connection, now(), setup, account))
 
     @routes.put("/billing/country", response_model=Standing)
     @need("billing")
@@ -75,7 +81,7 @@ def router(doors: Doors, counter: Counter) -> APIRouter:
 
         def use_case(connection: sa.Connection) -> Standing:
             cards.set_country(connection, account, body.country)
-            return views.standing(connection, setup, account)
+            return views.standing(connection, now(), setup, account)
 
         return doors.write(use_case)
 
@@ -87,7 +93,7 @@ def router(doors: Doors, counter: Counter) -> APIRouter:
 
         def use_case(connection: sa.Connection) -> Standing:
             orders.consent(connection, now(), setup, account, body.on, actor=actor)
-            return views.standing(connection, setup, account)
+            return views.standing(connection, now(), setup, account)
 
         return doors.write(use_case)
 
@@ -134,7 +140,7 @@ def _freeze(routes: APIRouter, doors: Doors, counter: Counter) -> None:
 
         def use_case(connection: sa.Connection) -> Standing:
             orders.ask_freeze(connection, now(), setup, account, body.days, actor=actor)
-            return views.standing(connection, setup, account)
+            return views.standing(connection, now(), setup, account)
 
         return doors.write(use_case)
 
@@ -146,13 +152,14 @@ def _freeze(routes: APIRouter, doors: Doors, counter: Counter) -> None:
 
     @routes.post("/billing/unfreeze", status_code=202, response_model=PaymentView)
     @need("billing")
-    def unfreeze(request: Request, visit: Here) -> Response:
-        """End the freeze now: the next period is charged, and begins when it is paid (BIL-27)."""
-        account, actor = visit.caller.account, visit.caller.actor
+    def unfreeze(request: Request, visit: Here, body: UnfreezeWish | None = None) -> Response:
+        """End the freeze now: the next period is charged, and begins when it is paid (BIL-27). 409 `price_changed`
+        where it costs another sum than was seen."""
+        account, actor, seen = visit.caller.account, visit.caller.actor, body.seen if body else ""
         return doors.act(
             request,
-            b"",
-            lambda connection: orders.unfreeze(connection, now(), setup, account, actor=actor),
+            seen.encode(),
+            lambda connection: orders.unfreeze(connection, now(), setup, account, actor=actor, seen=seen or None),
             lambda made: views.answer(202, views.payment(made)),
         )
 
@@ -172,7 +179,7 @@ def _cancellation(routes: APIRouter, doors: Doors, counter: Counter) -> None:
             individual = people.account(connection, account).kind == "consultant"
             event = machine.RequestCancel(now(), through_support=individual)
             subscriptions.step(connection, now(), setup, account, event, actor=actor)
-            return views.standing(connection, setup, account)
+            return views.standing(connection, now(), setup, account)
 
         def told(after: Standing) -> Answer:
             return views.answer(200, after)
@@ -191,7 +198,8 @@ def _stepped(doors: Doors, counter: Counter, visit: Visit, event: machine.Event)
     account, actor, setup = visit.caller.account, visit.caller.actor, counter.setup
 
     def use_case(connection: sa.Connection) -> Standing:
-        subscriptions.step(connection, doors.clock.now(), setup, account, event, actor=actor)
-        return views.standing(connection, setup, account)
+        now = doors.clock.now()
+        subscriptions.step(connection, now, setup, account, event, actor=actor)
+        return views.standing(connection, now, setup, account)
 
     return doors.write(use_case)

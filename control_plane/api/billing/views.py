@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from fastapi import Path
 from pydantic import AfterValidator, Field
 
+from control_plane import metering
 from control_plane.accounts import people
 from control_plane.api.bodies import Body, one_line
 from control_plane.api.idempotency import Answer
@@ -20,10 +21,13 @@ from control_plane.billing.credit import open_ as open_credit
 from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
 from control_plane.billing.words import Words
+from control_plane.metering import Use
 from control_plane.money import Money, total
 
 Cycle = Literal["month", "year"]
 Sum = Annotated[str, Field(max_length=40, pattern=r"^-?[0-9]+(\.[0-9]+)? [A-Z]{3}$", examples=["12.30 EUR"])]
+# "" where nothing was shown, because nothing is to be paid now.
+Seen = Annotated[str, Field(max_length=40, pattern=r"^(-?[0-9]+(\.[0-9]+)? [A-Z]{3})?$", examples=["12.30 EUR"])]
 # What it may look like is control_plane.money's to say, with a code for each way of being wrong.
 Amount = Annotated[str, Field(max_length=30, examples=["12.30"]), AfterValidator(one_line)]
 Currency = Annotated[str, Field(max_length=3, pattern=r"^[A-Z]*$", examples=["EUR"])]
@@ -107,6 +111,26 @@ class NextCharge(Body):
     automatic: bool
 
 
+class LimitView(Body):
+    """`used` of `most`. Of rooms (`meeting`, `webinar`, `large`): the most people who were in one at once;
+    `presenters`: of those in webinars and large events; `members`: people beside the owner, invited ones among them.
+    `used` is null where nothing is kept under this limit yet. `level`: "near" from 80 % on."""
+
+    limit: Literal["meeting", "webinar", "large", "presenters", "members", "storage_bytes", "recording_bytes"]
+    used: int | None
+    most: int
+    level: Literal["", "near", "reached"]
+
+
+class UseView(Body):
+    """Of the paid period, or of the calendar month where none is paid: from `first` on, before `end`."""
+
+    first: str
+    end: str
+    participant_minutes: int
+    limits: list[LimitView]
+
+
 class Standing(Body):
     """How the subscription stands. Days: `period_end`, `freeze_end` and `window_end` are the first that no longer
     belong."""
@@ -133,6 +157,7 @@ class Standing(Body):
     payment: PaymentView | None
     add_ons: list[AddOnView]
     next_charge: NextCharge | None
+    use: UseView
 
 
 def answer(status: int, body: Body) -> Answer:
@@ -184,7 +209,7 @@ def payment(one: Payment) -> PaymentView:
     )
 
 
-def standing(connection: sa.Connection, setup: Setup, account: str) -> Standing:
+def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Standing:
     """All of it, as of now."""
     held = subscriptions.of(connection, account)
     one, running = held.one, payments.running(connection, account)
@@ -212,6 +237,22 @@ def standing(connection: sa.Connection, setup: Setup, account: str) -> Standing:
         payment=payment(running) if running else None,
         add_ons=[_add_on(bought) for bought in add_ons.active(connection, account)],
         next_charge=_next_charge(connection, setup, account, one.autopay),
+        use=_use(metering.of_account(connection, now, setup, account)),
+    )
+
+
+def _use(one: Use) -> UseView:
+    found = [LimitView(limit=row.name, used=row.used, most=row.most, level=row.level) for row in one.limits]
+    most = one.allowance
+    found += [
+        LimitView(limit="storage_bytes", used=None, most=most.storage_bytes, level=""),
+        LimitView(limit="recording_bytes", used=None, most=most.recording_bytes, level=""),
+    ]
+    return UseView(
+        first=one.first.isoformat(),
+        end=one.end.isoformat(),
+        participant_minutes=int(one.participant_seconds // 60),
+        limits=found,
     )
 
 

@@ -223,10 +223,16 @@ def test_a_freeze_says_from_when_and_what_comes_after_it_and_ends_by_hand(at: Sh
     assert (frozen["state"], frozen["freeze_first"], frozen["freeze_end"]) == ("frozen", "2026-12-25", "2027-02-03")
     assert frozen["next_charge"] == {"on": "2027-02-03", "payable": "58.31 EUR", "automatic": True}
     assert jane.refused("POST", "/billing/cancellation") == (409, "through_support")
-    assert jane.after(jane.told("POST", "/billing/unfreeze"))["state"] == "succeeded"
+    shown = jane.quote(of="unfreeze")["payable"]
+    assert shown == "58.31 EUR"
+    assert jane.refused("POST", "/billing/unfreeze", {"seen": "58.30 EUR"}) == (409, "price_changed")
+    assert jane.call("POST", "/billing/unfreeze", {"seen": "a lot"}).status_code == 422
+    assert jane.standing["state"] == "frozen" and jane.standing["payment"] is None
+    assert jane.after(jane.told("POST", "/billing/unfreeze", {"seen": shown}))["state"] == "succeeded"
     again = jane.standing
     assert (again["state"], again["period_first"], again["freeze_first"]) == ("active", "2026-12-30", None)
-    assert jane.refused("POST", "/billing/unfreeze") == (409, "not_frozen")
+    assert jane.refused("POST", "/billing/unfreeze") == (409, "not_frozen")  # without a word of what was seen
+    assert jane.refused("POST", "/billing/quotes", {"of": "unfreeze"}) == (409, "not_frozen")
 
 
 def test_a_card_that_ends_sooner_keeps_a_freeze_from_being_asked_for(at: Shop) -> None:

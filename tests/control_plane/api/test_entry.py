@@ -212,7 +212,7 @@ def test_only_a_plan_on_sale_in_that_currency_is_taken(
 ) -> None:
     from control_plane.accounts.setup import PLANS, Plan, Setup
 
-    retired = {**PLANS, "retired": Plan("retired", 3, on_sale=False)}
+    retired = {**PLANS, "retired": Plan("retired", on_sale=False)}
     with world(store, setup=Setup(FINGERPRINT_KEY, plans=retired)) as here, entry(name):
         refused = here.stranger("jane@example.com").signs_up(**form)
         assert (refused.status_code, refused.json()["field"]) == (422, field)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 
 import pytest
+import sqlalchemy as sa
 
 from control_plane.billing import disputes, inbound, payments, refunds
 from control_plane.billing import subscription as machine
-from control_plane.errors import Conflict
+from control_plane.billing.tables import awaited_disputes
+from control_plane.errors import Conflict, NotFound
 from control_plane.gateway.errors import EventForeign
+from control_plane.gateway.fake.faults import AnswerLost
 from control_plane.gateway.port import ChargeTold, Dispute, DisputeState, DisputeTold, GatewayEvent, Succeeded
 from control_plane.money import Money
 from control_plane.storage.store import Store
@@ -136,3 +139,76 @@ def test_events_count_once_in_their_order_and_only_for_whom_they_are(store: Stor
             comes("evt_2", ChargeTold(payment.key, "somebody_else", Succeeded(reference, amount)))
         assert not comes("evt_3", DisputeTold(Dispute("dp_9", "not_ours", amount, "open")))
         assert jane.status == "suspended"
+
+
+def test_a_dispute_that_is_told_before_its_payment_is_known_counts_when_that_is(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        at.script.then("charge", AnswerLost(), None)
+        payment = jane.orders(MONTHLY)
+        assert (payment.state, payment.reference) == ("processing", "")  # it was charged, and no answer came
+        charge = at.gateway.ask(payment.key, payment.payer)
+        assert isinstance(charge, Succeeded)
+
+        def comes(id_: str, state: DisputeState) -> bool:
+            dispute = Dispute("dp_early", charge.reference, charge.amount, state)
+            event = GatewayEvent(id_, at.clock.now(), DisputeTold(dispute))
+            return store.write(lambda connection: inbound.apply(connection, at.clock.now(), at.setup, event))
+
+        assert not comes("evt_1", "open") and not comes("evt_2", "inquiry")  # the later one is old news
+        assert jane.status == "open" and at.balances() == {}
+        at.days(1)  # the collector asks by the key
+        assert jane.payment(payment.key).state == "succeeded"
+        assert jane.status == "suspended" and at.balances()["dispute_pending"] == 4_900
+        assert comes("evt_3", "won") and jane.status == "open"
+
+
+def test_a_dispute_that_no_payment_comes_for_is_dropped_after_a_while(store: Store) -> None:
+    with till(store) as at:
+        for number, wait in enumerate((0, 40)):
+            at.days(wait)
+            with pytest.raises(NotFound):
+                tells(at, f"py_of_others_{number}", Money(100, "EUR"), "open", f"dp_{number}")
+            event = GatewayEvent(
+                f"evt_{number}",
+                at.clock.now(),
+                DisputeTold(Dispute(f"dp_{number}", f"py_of_others_{number}", Money(100, "EUR"), "open")),
+            )
+            assert not store.write(
+                lambda connection, event=event: inbound.apply(connection, at.clock.now(), at.setup, event)
+            )
+        left = store.read(
+            lambda connection: connection.execute(sa.select(awaited_disputes.c.reference)).scalars().all()
+        )
+        assert list(left) == ["dp_1"]
+
+
+def test_of_two_disputes_of_one_payment_each_has_to_be_won(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, amount = a_customer(at)
+        before = at.balances()
+        one, two = Money(2_000, "EUR"), Money(2_900, "EUR")
+        assert one + two == amount
+        tells(at, reference, one, "open", "dp_1")
+        tells(at, reference, two, "open", "dp_2")
+        with entry("BIL-42.3"):
+            assert at.balances()["dispute_pending"] == 4_900
+            tells(at, reference, one, "won", "dp_1")
+            assert jane.status == "suspended"  # the other one is open
+            tells(at, reference, two, "won", "dp_2")
+            assert jane.status == "open" and at.balances() == before
+        with pytest.raises(sa.exc.IntegrityError):  # together never more than was paid
+            tells(at, reference, amount, "open", "dp_3")
+            tells(at, reference, one, "open", "dp_4")
+
+
+def test_who_lost_one_of_two_is_let_in_by_nobody_but_the_staff(store: Store) -> None:
+    with till(store) as at:
+        jane, reference, _ = a_customer(at)
+        for state in ("open", "lost"):
+            tells(at, reference, Money(2_000, "EUR"), state, "dp_1")  # type: ignore[arg-type]
+        for state in ("open", "won"):
+            tells(at, reference, Money(2_900, "EUR"), state, "dp_2")  # type: ignore[arg-type]
+        assert jane.status == "suspended"
+        # The begun day is earned.
+        assert at.balances() == {"gateway_clearing": 2_900, "deferred:subscription": 2_737, "revenue:plan": 163}

@@ -7,8 +7,9 @@ import datetime
 import pytest
 import sqlalchemy as sa
 
-from control_plane.billing import add_ons, cards, desk, invoices, orders, prices
+from control_plane.billing import add_ons, allowance, cards, desk, invoices, orders, prices
 from control_plane.billing import subscription as machine
+from control_plane.billing.catalogue import GB
 from control_plane.billing.charges import Draft
 from control_plane.errors import Conflict, Invalid
 from control_plane.gateway.fake.faults import Decline
@@ -97,9 +98,9 @@ def test_an_add_on_needs_a_card_and_ends_with_its_days_or_its_plan(store: Store)
         store.write(lambda connection: add_ons.cancel(connection, at.clock.now(), jane.id, storage.id))
         at.until(after(29))
         with entry("BIL-11.4"):
-            assert amounts(at, jane) == {"storage_bytes": 20 * 10**9}
+            assert storage_of(at, jane) == 70 * GB
             at.until(after(31))
-            assert amounts(at, jane) == {} and len(jane.paid[-1].draft.lines) == 1
+            assert storage_of(at, jane) == 50 * GB and len(jane.paid[-1].draft.lines) == 1
         with entry("BIL-06.2"):
             assert not [one for one in jane.invoices if one.kind == "credit_note"]
         token = store.write(lambda connection: cards.remove(connection, at.clock.now(), jane.id))
@@ -108,10 +109,8 @@ def test_an_add_on_needs_a_card_and_ends_with_its_days_or_its_plan(store: Store)
             jane.buys("storage")
 
 
-def amounts(at: Till, jane: Customer) -> dict[str, int]:
-    today = at.clock.now().date()
-    found = at.store.read(lambda connection: add_ons.amounts(connection, at.setup, jane.id, today))
-    return {str(adds): amount for adds, amount in found.items()}
+def storage_of(at: Till, jane: Customer) -> int:
+    return at.store.read(lambda connection: allowance.of_account(connection, at.setup.catalogue, jane.id)).storage_bytes
 
 
 def test_an_add_on_bought_after_cancelling_ends_with_the_plan(store: Store) -> None:
@@ -124,7 +123,7 @@ def test_an_add_on_bought_after_cancelling_ends_with_the_plan(store: Store) -> N
             assert jane.buys("presenter").amount == Money(467, "EUR")
         at.until(after(31))
         with entry("BIL-11.2"):
-            assert jane.state == "ended" and amounts(at, jane) == {}
+            assert jane.state == "ended" and storage_of(at, jane) == GB
             assert at.balances()["revenue:addon"] == 467 and "deferred:subscription" not in at.balances()
 
 
@@ -153,7 +152,7 @@ def test_a_renewal_that_fails_takes_its_add_ons_with_it_and_a_freeze_charges_nei
         at.until(after(30))
         with entry("BIL-13.2"):
             assert jane.state == "expired" and jane.invoices[-1].state == "void"
-            assert len(jane.invoices[-1].draft.lines) == 2 and amounts(at, jane) == {}
+            assert len(jane.invoices[-1].draft.lines) == 2 and storage_of(at, jane) == 50 * GB
         with entry("BIL-13.3"):
             assert ben.state == "frozen" and len(ben.invoices) == 2
         at.until(after(51))

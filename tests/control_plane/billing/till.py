@@ -9,13 +9,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane import clockwork
+from control_plane import clockwork, paying
 from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, sign_up
 from control_plane.accounts import setup as accounts_setup
@@ -25,7 +25,6 @@ from control_plane.billing import (
     cards,
     collector,
     desk,
-    following,
     invoices,
     orders,
     payments,
@@ -85,6 +84,7 @@ class Till:
     work: Work
     script: Script
     told: list[Told] = field(default_factory=list)
+    carried: list[Letter] = field(default_factory=list)  # to the media server, and mails
 
     def until(self, instant: datetime.datetime | datetime.date) -> None:
         """Do all that is due up to then."""
@@ -307,20 +307,24 @@ def till(
         told.append(Told(now, account, template, values))
         return True
 
-    def notices_unread(connection: sa.Connection, now: datetime.datetime, **_: Any) -> bool:
-        return False
+    def fees_told(
+        connection: sa.Connection,
+        now: datetime.datetime,
+        *,
+        account: str,
+        template: str,
+        key: str,
+        values: Mapping[str, str],
+    ) -> bool:
+        told.append(Told(now, account, template, values))
+        return True
 
-    people = accounts_setup.Setup(FINGERPRINT_KEY, "https://stentor.test", drawn(1), subscription=subscriptions.state)
-    setup = Setup(people, SELLER, tell=tell, **changes)
-
-    def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: accounts.Event) -> None:
-        following.follow(connection, now, setup, account, event)
-
-    setup = replace(setup, accounts=replace(people, stepped=stepped))
+    people = accounts_setup.Setup(FINGERPRINT_KEY, "https://stentor.test", drawn(1))
+    setup = paying.wired(Setup(people, SELLER, tell=tell, **changes))
     carried: list[Letter] = []
     work = Work(
         store,
-        handlers(setup.accounts, clock, notices_unread, setup),
+        handlers(setup.accounts, clock, fees_told, setup),
         {
             "gateway": collector.Collector(store, setup, bank).deliverer(),
             "mail": Deliverer(carried.append),
@@ -328,6 +332,6 @@ def till(
         },
     )
     try:
-        yield Till(store, clock, bank, setup, work, script, told)
+        yield Till(store, clock, bank, setup, work, script, told, carried)
     finally:
         bank.close()

@@ -18,7 +18,12 @@ GUARDS = (
     Guard("ACC-04.3", _HERE + "fingerprints.py", "number := addresses.tax_number(tax_number)", 'number := ""'),
     Guard("ACC-04.4", _HERE + "sign_up.py", "if form.plan == FREE and fingerprints.free_used(", "if False and bool("),
     Guard("ACC-04.6", _HERE + "sign_up.py", "if form.plan == FREE and fingerprints.free_used(", "if False and bool("),
-    Guard("ACC-06.1", _HERE + "members.py", "+ waiting >= setup.members_max(account.plan)", "+ waiting >= 1_000"),
+    Guard(
+        "ACC-06.1",
+        _HERE + "members.py",
+        "if places_taken(connection, now, caller.account) >= setup.allowance(connection, caller.account).members:",
+        "if places_taken(connection, now, caller.account) >= 1_000:",
+    ),
     Guard("ACC-07.1", _API + "doors.py", "        caller.needs(wanted)", "        pass"),
     Guard("ACC-07.2", _HERE + "members.py", "    if person == caller.person:", "    if False:"),
     Guard("ACC-07.3", _HERE + "members.py", '.values(rights=" ".join(sorted(wanted)))', '.values(rights="")'),

@@ -185,6 +185,12 @@ VALUES = {
     "number": "ST-2026-000001",
     "sum": "12.30 EUR",
     "autopay": "yes",
+    "item": "Basic",
+    "was": "19.00 EUR",
+    "will": "25.00 EUR",
+    "limit": "presenters",
+    "used": "31",
+    "most": "37",
 }
 TEMPLATES = sorted(path.stem for path in (message.FOLDER / "templates").glob("*.txt"))
 

@@ -15,13 +15,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from control_plane import clockwork, pages, paying
-from control_plane.accounts import lifecycle, people, uses
-from control_plane.accounts.account import Event
+from control_plane.accounts import lifecycle, uses
 from control_plane.accounts.setup import Setup as AccountsSetup
 from control_plane.api import rooms as api_rooms
 from control_plane.api.app import application
 from control_plane.api.settings import Settings
-from control_plane.billing import following, subscriptions
 from control_plane.billing.collector import Collector
 from control_plane.billing.document import Party
 from control_plane.billing.setup import Setup as BillingSetup
@@ -278,13 +276,7 @@ MEDIA = "https://media.test"
 
 def charging(store: Store, clock: Clock, people: AccountsSetup, other: Gateway | None = None) -> Paying:
     """Billing as the command line puts it together, with a fake gateway that keeps nothing, or an `other` one."""
-    letters, billed = Letters(people.base_url), replace(people, subscription=subscriptions.state)
-    setup = BillingSetup(billed, SELLER, tell=letters.billing)
-
-    def stepped(connection: sa.Connection, now: datetime.datetime, account: str, event: Event) -> None:
-        following.follow(connection, now, setup, account, event)
-
-    setup = replace(setup, accounts=replace(billed, stepped=stepped))
+    setup = paying.wired(BillingSetup(people, SELLER, tell=Letters(people.base_url).billing))
     gateway = other or MemoryGateway(clock, GATEWAY_SECRET, page=paying.CONFIRM_PAGE)
     return Paying(setup, gateway, Collector(store, setup, gateway).deliverer())
 
@@ -295,11 +287,12 @@ def rooms_setup(setup: AccountsSetup, media: str = MEDIA) -> RoomsSetup:
     return RoomsSetup(
         Media(media, media, API_TOKEN, UPLINK_TOKEN, key),
         may_host=lambda connection, account: bool(account) and lifecycle.access(connection, setup, account).host,
-        plan=lambda connection, account: str(people.account(connection, account).plan) if account else "",
+        allowance=setup.allowance,
         base_url=setup.base_url,
         draw=setup.draw,
         used=lambda connection, now, caller, act: uses.note(connection, now, setup, caller, act),
         use_awaited=uses.awaited,
+        grew=setup.grew,
     )
 
 

@@ -17,6 +17,7 @@ from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.words import Words
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
+from control_plane.rooms import usage
 from control_plane.running import tasks
 from control_plane.running.outbox import Letter, Refused
 from control_plane.storage.store import Store
@@ -258,6 +259,59 @@ def test_a_dearer_plan_begins_now_and_a_cheaper_one_with_the_next_period(here: S
     assert page.done == "Your plan stays as it is." and "renews for 49.00 EUR" in page.tree.text
     page = jane.sends("/billing/plan", plan="professional")
     assert page.errors == {"": "This is the plan that you have."}
+
+
+def bars(page: Page) -> dict[str, str]:
+    """What each limit's bar says in words."""
+    (box,) = (node for node in page.tree.all("ul") if node.attrs.get("class") == "bars")
+    return {row.all("span")[0].text: row.all("strong")[0].text for row in box.all("li")}
+
+
+def holds(here: Site, jane: Payer, kind: str, people: int) -> None:
+    """So many are in one of her rooms at once, as the media server tells it."""
+    event = jane.person.call("POST", "/events", {"title": "Lesson", "kind": kind}).json()
+    now = here.clock.now()
+    stays = [
+        usage.Used(event["number"], f"p{n}", f"gst_{n}", n < 2, now, now + datetime.timedelta(minutes=90), 1, 1)
+        for n in range(people)
+    ]
+    here.store.write(lambda connection: usage.take(connection, now, "boot1", stays))
+
+
+def test_what_is_used_of_each_limit_is_shown_in_bars_and_in_words(here: Site, jane: Payer) -> None:
+    assert bars(jane.sees())["People in one meeting"] == "0 of 5"
+    jane.orders(country="US")
+    holds(here, jane, "meeting", 31)
+    holds(here, jane, "webinar", 800)
+    here.member(jane.person, "max@example.com", ["events"])
+    page = jane.sees()
+    assert bars(page) == {
+        "People in one meeting": "31 of 40",
+        "People in one webinar": "800 of 1000 nearly reached",
+        "Presenters in one webinar or large event": "2 of 10",
+        "People beside the owner": "1 of 25",
+    }
+    widths = [node.attrs["width"] for node in page.tree.all("rect") if node.attrs["class"] == "used"]
+    assert widths == ["77", "80", "20", "4"]
+    # A bar is nothing to whoever hears the page; the words say it all.
+    assert all(node.attrs["aria-hidden"] == "true" for node in page.tree.all("svg") if node.all("rect"))
+    assert "74790 minutes in rooms" in page.tree.text and "from 25 November 2026 to 24 December 2026" in page.tree.text
+    assert "/billing/plan" in [node.attrs["href"] for node in page.tree.all("a") if node.text == "Get a larger plan"]
+    assert not faults(page.tree)
+
+
+def test_before_a_smaller_plan_is_confirmed_it_is_said_what_is_used_beyond_it(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    for n in range(4):
+        here.member(jane.person, f"m{n}@example.com", ["events"])
+    holds(here, jane, "meeting", 31)
+    with entry("BIL-48.2"):
+        page = jane.sends("/billing/plan", plan="basic")
+        told = page.tree.ids()["beyond"].text
+        assert "People in one meeting: 31 now, 25 in the new plan." in told
+        assert "People beside the owner: 4 now, 3 in the new plan." in told
+        assert "webinar" not in told and "nothing is deleted" in told
+    assert "beyond" not in jane.sends("/billing/plan", plan="business").tree.ids()
 
 
 @pytest.mark.parametrize(

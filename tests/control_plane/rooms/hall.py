@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -21,6 +21,8 @@ from control_plane.api import problems, rooms
 from control_plane.api.caller import RIGHTS, Caller
 from control_plane.api.doors import Doors, Visit, allow
 from control_plane.api.settings import Settings
+from control_plane.billing.allowance import of_plan
+from control_plane.billing.catalogue import CATALOGUE, Adds, Plan
 from control_plane.clock import TestClock
 from control_plane.rooms.media import MediaServer
 from control_plane.rooms.setup import Media, Setup
@@ -32,6 +34,8 @@ from sfu.contract import Grant, TokenKey, generate_pem, load_key, verify
 START = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 PEM = generate_pem()
 API_TOKEN, UPLINK_TOKEN = "a" * 40, "u" * 40
+# With a plan in which nothing can be held.
+SOLD = replace(CATALOGUE, plans={**CATALOGUE.plans, "none of it": Plan("none of it", "None of it", 0, {}, 0, 0, 0)})
 
 
 def signing_key(pem: str = PEM) -> TokenKey:
@@ -63,7 +67,8 @@ class OpenDoors(Doors):
 
 @dataclass
 class Hall:
-    """`plans` and `barred` stand for what other areas know of accounts."""
+    """`plans`, `more` (by add-ons) and `barred` stand for what other areas know of accounts; `grew` are those of which
+    it was told that more people were in a room than before."""
 
     store: Store
     clock: TestClock
@@ -71,7 +76,9 @@ class Hall:
     app: FastAPI
     client: TestClient
     plans: dict[str, str]
+    more: dict[str, dict[Adds, int]]
     barred: set[str]
+    grew: list[str]
     work: Work
 
     # -- people --
@@ -136,14 +143,17 @@ def hall(
     http: httpx2.Client | None = None, start: datetime.datetime = START, draw: Draw | None = None, pem: str = PEM,
 ) -> Hall:  # fmt: skip
     plans: dict[str, str] = {}
+    more: dict[str, dict[Adds, int]] = {}
     barred: set[str] = set()
+    grew: list[str] = []
     clock = TestClock(start)
     setup = Setup(
         Media(page, api, API_TOKEN, UPLINK_TOKEN, signing_key(pem)),
         may_host=lambda connection, account: account not in barred,
-        plan=lambda connection, account: plans.get(account, "professional"),
+        allowance=lambda connection, account: of_plan(SOLD, plans.get(account, "professional"), more.get(account)),
         base_url="https://stentor.test",
         draw=draw or drawn(7),
+        grew=lambda connection, now, account: grew.append(account),
     )
     doors = OpenDoors(store, clock, Settings(AccountsSetup(b"k" * 32)))
     app = FastAPI()
@@ -152,4 +162,4 @@ def hall(
         app.router.routes.extend(router.routes)
     server = MediaServer(store, clock, setup, http)
     work = Work(store, deliverers={"media": Deliverer(server.carry)})
-    return Hall(store, clock, setup, app, TestClient(app), plans, barred, work)
+    return Hall(store, clock, setup, app, TestClient(app), plans, more, barred, grew, work)

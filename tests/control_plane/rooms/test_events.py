@@ -14,7 +14,7 @@ from tests.control_plane.rooms.hall import Hall
 def test_an_event_is_planned_listed_changed_and_over(here: Hall) -> None:
     first = here.plan_event(title=" Talk ", kind="webinar", starts_at="2026-12-24T18:00:00+01:00", seats=500)
     assert (first["title"], first["starts_at"], first["seats_max"], first["senders_max"]) == (
-        "Talk", "2026-12-24T17:00:00+00:00", 500, 40,
+        "Talk", "2026-12-24T17:00:00+00:00", 500, 10,
     )  # fmt: skip
     here.clock.advance_to(here.clock.now() + datetime.timedelta(seconds=1))
     second = here.plan_event(title="Second")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.signalling import Refused
+from control_plane.billing import allowance
 from control_plane.rooms import grants, policies, usage
 from control_plane.rooms.limits import Limits
 from control_plane.rooms.tables import runs
@@ -111,7 +112,6 @@ async def test_limits_change_while_people_are_in_and_put_nobody_out(store: Store
         assert in_force is not None and in_force.acknowledged == in_force.version
         # A downgrade is the same: nobody is put out, nobody comes in, and the host is told why.
         on.here.plans["acc_a"] = "none of it"
-        on.here.setup.plans["none of it"] = type(on.here.setup.plans[""])("none of it", {})  # type: ignore[index]
         now = on.here.clock.now()
         store.write(lambda connection: policies.settle_account(connection, now, on.here.setup, "acc_a"))
         assert await on.carry() == 1
@@ -124,6 +124,7 @@ async def test_an_attendee_is_let_speak_in_a_full_room_unless_all_places_of_spea
     store: Store, tmp_path: Path
 ) -> None:
     async with stage(store, tmp_path) as on:
+        on.here.plans["acc_a"], on.here.more["acc_a"] = "business", {"presenters": 15}
         event = on.here.plan_event(kind="webinar", seats=42)
         host = await on.join(event, "owner acc_a")
         _, link = on.here.invite(event, "presenter")
@@ -140,6 +141,30 @@ async def test_an_attendee_is_let_speak_in_a_full_room_unless_all_places_of_spea
             await presenters[0].signalling.ask("leave")
             await let(attendees[1])
             assert await on.count(event) == 41
+
+
+async def test_an_extra_presenter_is_let_send_in_the_room_that_runs(store: Store, tmp_path: Path) -> None:
+    async with stage(store, tmp_path) as on:
+        on.here.plans["acc_a"] = ""
+        event = on.here.plan_event(kind="webinar")
+        host = await on.join(event, "owner acc_a")
+        presenter, attendee, late = [on.here.invite(event, role)[1] for role in ("presenter", "attendee", "presenter")]
+        await on.join(event, link=presenter)
+        listener = await on.join(event, link=attendee)
+        full = "room_full: all 2 places for those who publish are taken"
+        assert await refused(on.join(event, link=late)) == full
+
+        async def let() -> None:
+            await host.signalling.ask("moderate", target=listener.joined["participant"], action="allow_to_speak")
+
+        assert await refused(let()) == full
+        # What billing puts into the outbox when an add-on is paid.
+        on.here.more["acc_a"] = {"presenters": 1}
+        now = on.here.clock.now()
+        store.write(lambda connection: allowance.changed(connection, now, "acc_a", "add_on:add_aaaa", "add_on"))
+        assert await on.carry() == 2
+        await let()
+        assert await on.count(event) == 3
 
 
 async def test_a_suspended_event_ends_for_all_within_seconds_and_stays_shut(store: Store, tmp_path: Path) -> None:

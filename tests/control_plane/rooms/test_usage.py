@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import random
 from typing import Any
 
@@ -90,3 +91,67 @@ def test_what_is_malformed_is_refused_whole_and_what_lasts_no_time_is_left_out(h
     assert here.report([good] * 1001).status_code == 422
     assert here.rows(usage_records) == []
     assert here.report([{**good, "to_ms": good["from_ms"]}, good]).json()["new"] == 1
+
+
+DAY_MS = 86_400_000
+# The day of T0, which is at 08:00.
+DAY = datetime.date(2027, 1, 15)
+
+
+def of_days(here: Hall, first: datetime.date = DAY, days: int = 1, account: str = "acc_a") -> usage.OfDays:
+    end = first + datetime.timedelta(days=days)
+    return here.store.read(lambda connection: usage.of_days(connection, account, first, end))
+
+
+def test_the_most_people_at_once_are_counted_of_each_kind_and_who_may_send_among_them(here: Hall) -> None:
+    meeting, talk = here.plan_event(), here.plan_event(kind="webinar")
+    people = [
+        *(used(meeting, "ann", 0, 1000), used(meeting, "bob", 500, 1500), used(meeting, "cid", 900, 1000)),
+        used(meeting, "dan", 1500, 1600),  # the moment at which bob leaves
+        *(used(talk, f"p{n}", 0, 100, sender=n < 2) for n in range(7)),
+    ]
+    here.report(people)
+    assert of_days(here).most == {"meeting": usage.Most(3, 3), "webinar": usage.Most(7, 2)}
+    assert of_days(here).participant_seconds == 2.9
+    assert of_days(here, account="acc_b") == usage.OfDays(0.0, {})
+    # Cut into pieces, and one after another, a stay is one stay.
+    here.report([used(meeting, "eve", 2000 + 100 * n, 2100 + 100 * n) for n in range(9)])
+    assert of_days(here).most["meeting"] == usage.Most(3, 3)
+
+
+def test_sums_of_days_are_the_same_through_any_repetition_and_order(here: Hall) -> None:
+    event = here.plan_event()
+    records = [used(event, f"p{n % 5}", 300 * (n // 5), 300 * (n // 5) + 200 + 20 * (n % 5)) for n in range(30)]
+    here.report(records)
+    whole = of_days(here)
+    other = here.plan_event("acc_b")
+    chance = random.Random(11)
+    theirs = [{**record, "room": other["number"]} for record in records]
+    for _ in range(12):
+        here.report(chance.sample(theirs, 11))
+    here.report(theirs)
+    assert of_days(here, account="acc_b") == whole
+    assert whole.most["meeting"].people == 5 and whole.participant_seconds == 7.2
+
+
+def test_a_record_counts_on_the_day_on_which_it_begins(here: Hall) -> None:
+    event = here.plan_event()
+    midnight = 16 * 3_600_000
+    here.report(
+        [used(event, "p", midnight - 1000, midnight + 1000), used(event, "p", midnight + 1000, midnight + 2000)]
+    )
+    here.report([used(event, "p", 9 * DAY_MS, 9 * DAY_MS + 5000)])
+    one = DAY + datetime.timedelta(days=1)
+    assert [of_days(here, day).participant_seconds for day in (DAY, one)] == [2.0, 1.0]
+    assert of_days(here, DAY, 10).participant_seconds == 8.0 and of_days(here, DAY, 9).participant_seconds == 3.0
+
+
+def test_who_wants_to_know_is_told_when_more_people_are_in_a_room_than_ever_that_day(here: Hall) -> None:
+    event = here.plan_event()
+    here.report([used(event, "ann", 0, 1000)])
+    here.report([used(event, "ann", 1000, 2000)])
+    assert here.grew == ["acc_a"]  # the second is no news
+    here.report([used(event, "bob", 1500, 2000)])
+    assert here.grew == ["acc_a", "acc_a"]
+    here.report([used(event, "bob", 1500, 2000)])
+    assert len(here.grew) == 2

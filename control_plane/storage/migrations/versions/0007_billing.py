@@ -16,6 +16,7 @@ SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = (
     *("gateway_events", "disputes", "refunds", "periods", "payments", "deferrals", "subscriptions", "payers"),
     *("invoices", "credits", "cards", "add_ons", "prices", "price_changes", "invoice_series"),
+    *("limit_notices", "usage_days", "awaited_disputes"),
 )
 # Another period of the account with a day of this one; what was cut off ends on that day.
 OVERLAP = (
@@ -92,6 +93,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway_events")),
     )
     op.create_index("ix_gateway_events_about_at", "gateway_events", ["about", "at"], unique=False)
+    op.create_table(
+        "awaited_disputes",
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("charge", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("reference", name=op.f("pk_awaited_disputes")),
+    )
+    op.create_index(op.f("ix_awaited_disputes_charge"), "awaited_disputes", ["charge"], unique=False)
+    op.create_table(
+        "limit_notices",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("period", sa.Date(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("level in ('near', 'reached')", name=op.f("ck_limit_notices_level")),
+        sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_limit_notices_account")),
+        sa.PrimaryKeyConstraint("account", "name", "level", "period", name=op.f("pk_limit_notices")),
+    )
+    op.create_table(
+        "usage_days",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("participant_us", sa.BigInteger(), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=False),
+        sa.Column("most_senders", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["event"], ["room_events.id"], name=op.f("fk_usage_days_event")),
+        sa.PrimaryKeyConstraint("account", "day", "event", name=op.f("pk_usage_days")),
+    )
+    op.create_index("ix_usage_records_event_to_at", "usage_records", ["event", "to_at"], unique=False)
     op.create_table(
         "invoice_series",
         sa.Column("series", sa.Text(), nullable=False),
@@ -340,6 +375,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """A table's triggers go with it. The ledger's new kind stays: its table is append-only, and lines may be of it."""
+    op.drop_index("ix_usage_records_event_to_at", "usage_records")
     for table in TABLES:
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
