@@ -432,4 +432,5 @@ async def begun(playwright: Playwright, folder: Path, database: str = "", look: 
         await answers(origin)
         expect.set_options(timeout=PATIENCE_MS)
         stack.callback(expect.set_options, timeout=USUAL_MS)
-        yield Story(server, origin, folder, database, *people, operator, look)
+        host, guest = people
+        yield Story(server, origin, folder, database, host, guest, operator, look)

@@ -47,7 +47,7 @@ def order(
     """Order a plan and have it charged; also what an expired account does to come back (BIL-37). `seen`: the sum that
     the customer was shown ("12.30 EUR"). Raises Conflict "price_changed" where it is another one by now,
     "card_missing", "country_missing", and what the machine refuses."""
-    ready(connection, account)
+    _open_and_ready(connection, account)
     _same(quote(connection, now, setup, account, terms, currency), seen)
     # An account that support let come back is open, and its agreement has ended: it orders again (BIL-37).
     ended = subscriptions.state(connection, account) == "ended"
@@ -96,7 +96,7 @@ def change_plan(
         subscriptions.step(connection, now, setup, account, event, actor=actor)
         return None
     machine.apply(one, machine.ChangeTerms(terms, upgrade=True), day_of(now))  # what it would refuse, before it is paid
-    ready(connection, account)
+    _open_and_ready(connection, account)
     _idle(connection, account)
     _same(made, seen)
     purpose = {"kind": "upgrade", "plan": terms.plan, "cycle": terms.cycle}
@@ -144,7 +144,7 @@ def buy_add_on(
     Conflict "account_state" (not of who is suspended), "card_missing" (BIL-10), "payment_running", "price_changed", and
     what `quote_add_on` raises."""
     made = quote_add_on(connection, now, setup, account, add_on, quantity)
-    ready(connection, account)
+    _open_and_ready(connection, account)
     _idle(connection, account)
     _same(made, seen)
     known = prices.catalogue(connection, setup)
@@ -227,11 +227,15 @@ def abandon(connection: sa.Connection, now: datetime.datetime, account: str) -> 
         payments.call_off(connection, now, waiting)
 
 
-def ready(connection: sa.Connection, account: str) -> None:
-    """Raises Conflict "country_missing", "card_missing", and "account_state" where the account is not open: who is
-    suspended would pay for days on which nothing is open to him."""
+def _open_and_ready(connection: sa.Connection, account: str) -> None:
+    # Who is suspended would pay for days on which nothing is open to him.
     if lifecycle.state(connection, account).status != "open":
         raise Conflict("account_state", "only an account that is open can order; write to support")
+    ready(connection, account)
+
+
+def ready(connection: sa.Connection, account: str) -> None:
+    """Raises Conflict "country_missing", "card_missing"."""
     if not invoices.country_of(connection, account):
         raise Conflict("country_missing", "say first in which country you are: the invoice needs it")
     if cards.on_file(connection, account) is None:

@@ -235,10 +235,14 @@ class Customer:
     @property
     def amounts(self) -> dict[str, int]:
         """What add-ons give him on this day."""
-        till = self.till
-        today = till.clock.now().date()
-        found = till.store.read(lambda connection: add_ons.amounts(connection, till.setup, self.id, today))
-        return {str(adds): amount for adds, amount in found.items()}
+        till, found = self.till, dict[str, int]()
+        known, today = till.setup.catalogue.add_ons, till.clock.now().date()
+        for one in till.store.read(lambda connection: add_ons.active(connection, self.id)):
+            if one.paid_until is None or today < one.paid_until:
+                kind = known[one.add_on]
+                has = kind.amount * one.quantity if one.left is None else one.left
+                found[kind.adds] = found.get(kind.adds, 0) + has
+        return found
 
     @property
     def one(self) -> Subscription:
