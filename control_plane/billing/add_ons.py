@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane.billing.catalogue import Adds, Price
+from control_plane.billing.catalogue import Adds, Catalogue, Price
 from control_plane.billing.invoices import Invoice
 from control_plane.billing.prices import catalogue
 from control_plane.billing.setup import Setup
@@ -79,9 +79,7 @@ def cancel(connection: sa.Connection, now: datetime.datetime, account: str, id_:
 
 def going_on(connection: sa.Connection, account: str) -> list[Bought]:
     """Those that are charged with the next period."""
-    mine = (add_ons.c.account == account) & (add_ons.c.state == "active") & add_ons.c.recurring
-    wanted = add_ons.select().where(mine, add_ons.c.cancelled_at.is_(None)).order_by(add_ons.c.bought_at, add_ons.c.id)
-    return [_bought(row) for row in connection.execute(wanted)]
+    return [_bought(row) for row in connection.execute(_GOING_ON, {"of": account})]
 
 
 def active(connection: sa.Connection, account: str) -> list[Bought]:
@@ -107,8 +105,7 @@ def carry_on(connection: sa.Connection, account: str, period: Period, invoice: I
     for id_, line in zip(items, lines, strict=True):
         values = {"paid_until": period.end, "price": line.price}
         connection.execute(add_ons.update().where(add_ons.c.id == id_).values(values))
-    past = (add_ons.c.account == account) & (add_ons.c.state == "active") & (add_ons.c.paid_until <= period.first)
-    connection.execute(add_ons.update().where(past).values(state="over"))
+    connection.execute(_PAST, {"of": account, "first": period.first})
 
 
 def end_all(connection: sa.Connection, account: str) -> None:
@@ -116,12 +113,9 @@ def end_all(connection: sa.Connection, account: str) -> None:
     connection.execute(add_ons.update().where(add_ons.c.account == account).values(state="over"))
 
 
-def price_at(
-    connection: sa.Connection, setup: Setup, one: Bought, cycle: Cycle, currency: str, due: datetime.datetime
-) -> Price:
+def price_at(known: Catalogue, one: Bought, cycle: Cycle, currency: str, due: datetime.datetime) -> Price:
     """What it costs in a period of this cycle that is due at this instant. Where the plan's cycle has changed, it is
     bought anew in the new one."""
-    known = catalogue(connection, setup)
     last = known.price(one.price)
     if last.key == (one.add_on, cycle, currency):
         return known.at_renewal(last, due)
@@ -134,6 +128,15 @@ def by_id(connection: sa.Connection, id_: str, account: str | None = None) -> Bo
     if row is None or (account is not None and row.account != account):
         raise NotFound("add_on_unknown", "there is no such add-on")
     return _bought(row)
+
+
+_ACTIVE = (add_ons.c.account == sa.bindparam("of")) & (add_ons.c.state == "active")
+_GOING_ON = (
+    add_ons.select()
+    .where(_ACTIVE, add_ons.c.recurring, add_ons.c.cancelled_at.is_(None))
+    .order_by(add_ons.c.bought_at, add_ons.c.id)
+)
+_PAST = add_ons.update().where(_ACTIVE, add_ons.c.paid_until <= sa.bindparam("first")).values(state="over")
 
 
 def _bought(row: sa.Row[Any]) -> Bought:

@@ -17,15 +17,19 @@ from control_plane.running import audit
 
 def catalogue(connection: sa.Connection, setup: Setup) -> Catalogue:
     """All that is and was sold."""
-    rows = connection.execute(prices.select().order_by(prices.c.published_at, prices.c.id)).all()
+    rows = connection.execute(_PRICES).all()
     if not rows:
         return setup.catalogue
-    changes = connection.execute(price_changes.select().order_by(price_changes.c.at, price_changes.c.price)).all()
+    changes = connection.execute(_CHANGES).all()
     return setup.catalogue.published(
         [Price(row.id, row.item, row.cycle, Money(row.minor, row.currency), row.published_at) for row in rows],
         [Notice(row.price, row.at) for row in changes if row.what == "notice"],
         [Withdrawal(row.price, row.at) for row in changes if row.what == "withdrawal"],
     )
+
+
+_PRICES = prices.select().order_by(prices.c.published_at, prices.c.id)
+_CHANGES = price_changes.select().order_by(price_changes.c.at, price_changes.c.price)
 
 
 def publish(
@@ -75,7 +79,11 @@ def of_terms(
     A plan that he has goes on for him at the price that is in force for him, on sale or not (BIL-29); any other is
     bought as by a newcomer. Raises Invalid for what is not sold.
     """
-    known = catalogue(connection, setup)
+    return price_of(catalogue(connection, setup), terms, currency, has, due)
+
+
+def price_of(known: Catalogue, terms: Terms, currency: str, has: str | None, due: datetime.datetime) -> Price:
+    """The same out of a price list that was read before."""
     if has is not None:
         last = known.price(has)
         if last.key == (terms.plan, terms.cycle, currency):
