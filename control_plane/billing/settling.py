@@ -162,7 +162,7 @@ def _period(connection: sa.Connection, now: datetime.datetime, setup: Setup, inv
         final = _moved(final, day_of(now) - one.charging.period.first)
     paid = replace(invoice, document=final)
     subscriptions.step(connection, now, setup, invoice.account, machine.Settled(), actor=ACTOR, paid=paid, held=held)
-    if lifecycle.state(connection, invoice.account).status == "closed":
+    if one.charging.why == "return" and lifecycle.state(connection, invoice.account).status == "closed":
         # Support had let it come back, if it pays (BIL-37).
         back = accounts.Reactivate(approved=True, paid=True)
         lifecycle.step(connection, now, setup.accounts, invoice.account, back, actor=ACTOR)

@@ -66,18 +66,18 @@ def post(
     ValueError for an instant without a zone.
     """
     content = (aware(effective_at), reason, ref, sorted(lines))
-    known = _by_key(connection, idem_key)
-    if known is not None:
-        if (known.effective_at, known.reason, known.ref, sorted(known.lines)) != content:
-            raise Conflict("key_used", f"the key {idem_key!r} stands for another transaction")
-        return known.id
     head = {"idem_key": idem_key, "effective_at": effective_at, "recorded_at": now, "reason": reason, "ref": ref}
     try:
         # A savepoint, so that a refusal leaves nothing even where the caller goes on.
         with savepoint(connection):
             return _write(connection, head, lines)
-    except IntegrityError as error:
-        told = str(error.orig)
+    except (IntegrityError, _KeyTaken) as error:
+        known = _by_key(connection, idem_key)
+        if known is not None:
+            if (known.effective_at, known.reason, known.ref, sorted(known.lines)) != content:
+                raise Conflict("key_used", f"the key {idem_key!r} stands for another transaction") from None
+            return known.id
+        told = str(getattr(error, "orig", ""))
         if "ledger.below_zero" in told:
             raise Conflict("below_zero", "there is not as much on the account as would be taken from it") from error
         if "ledger.unbalanced" in told or "ledger.empty" in told:
@@ -115,28 +115,40 @@ def replay(posted: Iterable[Transaction]) -> dict[Account, int]:
 
 
 def _write(connection: sa.Connection, head: dict[str, object], lines: Sequence[Line]) -> int:
-    dialect = connection.dialect.name
-    rows = [{"account_id": _account_id(connection, line.account), "amount": line.amount} for line in lines]
-    tx_id = int(connection.execute(_insert(dialect, tables.transactions), head).scalar_one())
-    if rows:
-        numbered = [{"tx_id": tx_id, "number": number, **row} for number, row in enumerate(rows, 1)]
-        connection.execute(_LINES, numbered)
+    tx_id = connection.execute(_insert(connection.dialect.name, tables.transactions), head).scalar_one_or_none()
+    if tx_id is None:
+        raise _KeyTaken
+    rows = [
+        {"tx": tx_id, "place": number, "minor": line.amount, **_key(line.account)}
+        for number, line in enumerate(lines, 1)
+    ]
+    # Of accounts that are there, as nearly always; the others are opened first.
+    if rows and connection.execute(_LINES, rows).rowcount != len(rows):
+        for line in lines:
+            _open(connection, line.account)
+        there = set(connection.scalars(_PLACES, {"tx": tx_id}))
+        connection.execute(_LINES, [row for row in rows if row["place"] not in there])
     connection.execute(_SEAL, {"tx_id": tx_id})
-    return tx_id
+    return int(tx_id)
 
 
-def _account_id(connection: sa.Connection, account: Account) -> int:
-    """Of an account that is opened where it is not there yet."""
-    key = {"kind": account.kind, "owner": account.owner, "currency": account.currency}
-    found = connection.execute(_ACCOUNT_ID, key).scalar()
-    if found is None:
-        found = connection.execute(_insert(connection.dialect.name, tables.accounts), key).scalar_one()
-    return int(found)
+class _KeyTaken(Exception):
+    """PostgreSQL did nothing: there is a transaction under this key."""
+
+
+def _open(connection: sa.Connection, account: Account) -> None:
+    """An account that is not there yet."""
+    if connection.execute(_ACCOUNT_ID, _key(account)).scalar() is None:
+        connection.execute(_insert(connection.dialect.name, tables.accounts), _key(account)).scalar_one()
+
+
+def _key(account: Account) -> dict[str, str]:
+    return {"kind": account.kind, "owner": account.owner, "currency": account.currency}
 
 
 @functools.cache
 def _insert(dialect: str, table: sa.Table) -> sa.Executable:
-    """Of a row that was looked for and not found; gives its id.
+    """Gives its id.
 
     SQLite has one writer at a time. On PostgreSQL another may have written it meanwhile, where this transaction cannot
     see it: to do nothing then is what PostgreSQL answers with a serialization failure, so that the store tries again.
@@ -196,7 +208,14 @@ def _transactions(connection: sa.Connection, heads: Sequence[sa.Row[Any]]) -> li
 
 # Written once: for SQLAlchemy that costs more than asking them.
 _BY_KEY = sa.select(tables.transactions).where(tables.transactions.c.idem_key == sa.bindparam("key"))
-_ACCOUNT_ID = sa.select(tables.accounts.c.id).where(
-    *(tables.accounts.c[name] == sa.bindparam(name) for name in ("kind", "owner", "currency"))
+_ACCOUNT = [tables.accounts.c[name] == sa.bindparam(name) for name in ("kind", "owner", "currency")]
+_ACCOUNT_ID = sa.select(tables.accounts.c.id).where(*_ACCOUNT)
+_TX = sa.bindparam("tx", type_=sa.BigInteger)
+_LINES = tables.lines.insert().from_select(
+    ["tx_id", "number", "account_id", "amount"],
+    sa.select(
+        _TX, sa.bindparam("place", type_=sa.Integer), tables.accounts.c.id, sa.bindparam("minor", type_=sa.BigInteger)
+    ).where(*_ACCOUNT),
 )
-_LINES, _SEAL = tables.lines.insert(), tables.seals.insert()
+_PLACES = sa.select(tables.lines.c.number).where(tables.lines.c.tx_id == _TX)
+_SEAL = tables.seals.insert()

@@ -36,14 +36,16 @@ def deliverer(
     post: Callable[[EmailMessage, outbox.Letter], None],
     refused: outbox.WhenRefused = outbox.nothing,
     arrived: outbox.WhenArrived = outbox.unread,
+    *,
+    idempotent: bool = False,
 ) -> outbox.Deliverer:
-    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused` and `arrived` as in
-    outbox.Deliverer."""
+    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused`, `arrived` and
+    `idempotent` (as the mailbox is, and no mail server) as in outbox.Deliverer."""
 
     def carry(letter: outbox.Letter) -> None:
         post(compose(mail_of(letter.payload), sender, key=letter.key, at=letter.put_at), letter)
 
-    return outbox.Deliverer(carry, refused, LEASE_S, arrived)
+    return outbox.Deliverer(carry, refused, LEASE_S, arrived, idempotent)
 
 
 def mail_of(payload: Any) -> Mail:

@@ -136,10 +136,15 @@ def hold(connection: sa.Connection, taken: Job) -> bool:
     return connection.execute(_HOLD, {"of": taken.id}).one_or_none() is not None
 
 
-def begin(connection: sa.Connection, taken: Job) -> bool:
-    """In the same transaction as the work, and before it: it counts as done from here on. False when it was cancelled
-    meanwhile."""
-    return connection.execute(_DONE, {"of": taken.id}).rowcount == 1
+def hold_all(connection: sa.Connection, taken: Sequence[Job]) -> set[int]:
+    """As `hold`, several; the ids of those that are still to be done."""
+    return set(connection.scalars(_HOLD_ALL, {"of": [one.id for one in taken]}))
+
+
+def done(connection: sa.Connection, *taken: Job) -> bool:
+    """In the same transaction as the work. False when one of them was cancelled meanwhile, so the work must not be
+    kept."""
+    return not taken or connection.execute(_DONE, {"of": [one.id for one in taken]}).rowcount == len(taken)
 
 
 def failed(connection: sa.Connection, now: datetime.datetime, taken: Job, fault: Exception) -> None:
@@ -238,7 +243,9 @@ _OLDEST_DUE = sa.select(job.c.due_at).where(*_may_go()).order_by(*_IN_ORDER).lim
 _MINE = job.c.id == sa.bindparam("of", type_=Serial)
 _TAKE = job.update().where(_MINE).values(attempts=job.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
 _HOLD = sa.select(job.c.id).where(_MINE, job.c.state == "waiting").with_for_update(skip_locked=True)
-_DONE = job.update().where(_MINE, job.c.state == "waiting").values(state="done", error=None)
+_THEY_WAIT = (job.c.id.in_(sa.bindparam("of", expanding=True)), job.c.state == "waiting")
+_HOLD_ALL = sa.select(job.c.id).where(*_THEY_WAIT).with_for_update(skip_locked=True)
+_DONE = job.update().where(*_THEY_WAIT).values(state="done", error=None)
 _CANCEL = (
     job.update()
     .where(job.c.key == sa.bindparam("of"), job.c.state.in_(("waiting", "parked")))

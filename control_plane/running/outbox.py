@@ -75,14 +75,14 @@ class Deliverer:
     down (a bounced address raises its flag there), `arrived` in the one that writes down that it was sent; it is given
     what `carry` returned (a gateway's answer).
 
-    `asks`: what is tried again is asked for by its key first, so nothing is done twice there, however many answers a
-    crash loses. Then several answers are written down in one transaction."""
+    `idempotent`: what comes there again under its key changes nothing, however many answers a crash loses. Then several
+    answers are written down in one transaction."""
 
     carry: Callable[[Letter], Any]
     refused: WhenRefused = nothing
     lease_s: int = 60
     arrived: WhenArrived = unread
-    asks: bool = False
+    idempotent: bool = False
 
 
 def put(
@@ -128,11 +128,13 @@ def give_back(connection: sa.Connection, now: datetime.datetime, letters: Sequen
         )
 
 
-def sent(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
-    """It has arrived. Its contents go (they name people, and may hold a link that opens something); its key stays."""
-    connection.execute(_SENT, {"of": letter.id, "now": now})
-    if letter.attempts > 1:
-        tasks.settle(connection, now, kind=STUCK, ref=letter.kind, actor="system:outbox")
+def sent(connection: sa.Connection, now: datetime.datetime, *letters: Letter) -> None:
+    """They have arrived. Their contents go (they name people, and may hold a link that opens something); their keys
+    stay."""
+    if letters:
+        connection.execute(_SENT, [{"of": one.id, "now": now} for one in letters])
+    for kind in sorted({one.kind for one in letters if one.attempts > 1}):
+        tasks.settle(connection, now, kind=STUCK, ref=kind, actor="system:outbox")
 
 
 def refused(connection: sa.Connection, now: datetime.datetime, letter: Letter, code: str) -> None:

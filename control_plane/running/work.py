@@ -81,10 +81,10 @@ class Work:
         if not self._waits(jobs.next_at, now):
             return False
         taken = self.store.write(lambda connection: jobs.take_some(connection, now, TOGETHER))
-        done, alone = self._together(taken, self._do)
+        done, alone = self._do_together(taken)
         for one in alone:
             try:
-                self.store.write(functools.partial(self._do_alone, taken=one))
+                self.store.write(functools.partial(self._do, taken=one))
             except Exception as fault:
                 self._not_done(one, now, fault)
             else:
@@ -113,7 +113,7 @@ class Work:
                 self._refused(letter, now, refusal.code)
             except Exception as fault:
                 self._not_sent(letter, now, fault)
-            if not deliverer.asks:
+            if not deliverer.idempotent:
                 self._arrived(kind, now, answered)
                 answered = []
         self._arrived(kind, now, answered)
@@ -132,9 +132,14 @@ class Work:
         self.tried("webhooks", "webhook", "failed" if answer.error else "delivered")
         return True
 
-    def _together(self, several: Sequence[T], act: Callable[[sa.Connection, T], None]) -> tuple[list[T], list[T]]:
-        """Several in one transaction, each behind a savepoint of its own. Those that went well, and those that have to
-        be done alone: what failed here is told by how it fails there."""
+    def _together(
+        self,
+        several: Sequence[T],
+        act: Callable[[sa.Connection, T], None],
+        finish: Callable[[sa.Connection, Sequence[T]], None],
+    ) -> tuple[list[T], list[T]]:
+        """Several in one transaction, each behind a savepoint of its own; `finish` is given those that went well. They,
+        and those that have to be done alone: what failed here is told by how it fails there."""
         if len(several) < 2:
             return [], list(several)
 
@@ -151,6 +156,7 @@ class Work:
                     alone.append(one)
                 else:
                     well.append(one)
+            finish(connection, well)
             return well, alone
 
         try:
@@ -159,32 +165,53 @@ class Work:
             # Not even the commit: one of them broke what is looked at in the end, or the database is busy.
             return [], list(several)
 
+    def _do_together(self, taken: Sequence[jobs.Job]) -> tuple[list[jobs.Job], list[jobs.Job]]:
+        held: set[int] = set()
+
+        def act(connection: sa.Connection, one: jobs.Job) -> None:
+            if one is taken[0]:
+                held.clear()
+                held.update(jobs.hold_all(connection, taken))
+            if one.id in held:
+                self._handle(connection, one)
+
+        def finish(connection: sa.Connection, well: Sequence[jobs.Job]) -> None:
+            if not jobs.done(connection, *(one for one in well if one.id in held)):
+                raise LookupError("one of them cancelled another")
+
+        return self._together(taken, act, finish)
+
     def _do(self, connection: sa.Connection, taken: jobs.Job) -> None:
-        if not jobs.begin(connection, taken):
-            return
+        if jobs.hold(connection, taken):
+            self._handle(connection, taken)
+            jobs.done(connection, taken)
+
+    def _handle(self, connection: sa.Connection, taken: jobs.Job) -> None:
         handler = self.handlers.get(taken.kind)
         if handler is None:
             raise LookupError(f"no handler for jobs of kind {taken.kind}")
         handler(connection, taken.due_at, taken)
 
-    def _do_alone(self, connection: sa.Connection, taken: jobs.Job) -> None:
-        if jobs.hold(connection, taken):
-            self._do(connection, taken)
-
     def _arrived(self, kind: str, now: datetime.datetime, answered: Sequence[Carried]) -> None:
         def arrive(connection: sa.Connection, one: Carried) -> None:
             self.deliverers[kind].arrived(connection, now, *one)
-            outbox.sent(connection, now, one[0])
 
-        sent, alone = self._together(answered, arrive)
+        def sent(connection: sa.Connection, well: Sequence[Carried]) -> None:
+            outbox.sent(connection, now, *(letter for letter, _ in well))
+
+        def both(connection: sa.Connection, one: Carried) -> None:
+            arrive(connection, one)
+            sent(connection, [one])
+
+        well, alone = self._together(answered, arrive, sent)
         for one in alone:
             try:
-                self.store.write(functools.partial(arrive, one=one))
+                self.store.write(functools.partial(both, one=one))
             except Exception as fault:
                 self._not_sent(one[0], now, fault)
             else:
-                sent.append(one)
-        for _ in sent:
+                well.append(one)
+        for _ in well:
             self.tried("outbox", kind, "sent")
 
     def _refused(self, letter: outbox.Letter, now: datetime.datetime, code: str) -> None:

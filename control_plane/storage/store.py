@@ -77,15 +77,18 @@ def in_the_way(fault: BaseException) -> bool:
 @contextlib.contextmanager
 def savepoint(connection: sa.Connection) -> Iterator[None]:
     """What is written within is kept, or, after an exception, nothing of it, and the transaction goes on. (As
-    SQLAlchemy's begin_nested, at a third of its cost.)"""
-    connection.exec_driver_sql("SAVEPOINT within")
+    SQLAlchemy's begin_nested, at a small part of its cost.)"""
+    # On SQLite it is no more than a mark in memory; past SQLAlchemy it costs a tenth.
+    raw: Any = connection.connection.driver_connection if connection.dialect.name == "sqlite" else None
+    say = connection.exec_driver_sql if raw is None else raw.execute
+    say("SAVEPOINT within")
     try:
         yield
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT within")
-        connection.exec_driver_sql("RELEASE SAVEPOINT within")
+        say("ROLLBACK TO SAVEPOINT within")
+        say("RELEASE SAVEPOINT within")
         raise
-    connection.exec_driver_sql("RELEASE SAVEPOINT within")
+    say("RELEASE SAVEPOINT within")
 
 
 def _sqlite(url: str) -> sa.Engine:

@@ -155,9 +155,9 @@ def test_answers_that_can_be_asked_for_again_are_written_down_together(store: St
     for number in range(3):
         put(store, f"k{number}", f"acc_{number}", "gateway")
     arrived: list[str] = []
-    asks = Deliverer(Outside(), arrived=lambda *told: arrived.append(told[2].key), asks=True)
+    idempotent = Deliverer(Outside(), arrived=lambda *told: arrived.append(told[2].key), idempotent=True)
     seen = commits(store)
-    assert settle(Work(store, {}, {"gateway": asks}), NOON, "gateway") == 1
+    assert settle(Work(store, {}, {"gateway": idempotent}), NOON, "gateway") == 1
     assert arrived == ["k0", "k1", "k2"]
     assert len(seen) == 2, "claimed, and answered"
 
@@ -184,7 +184,7 @@ def test_an_answer_that_cannot_be_written_down_waits_alone(store: Store) -> None
         if letter.key == "k1":
             raise RuntimeError("a fault of ours")
 
-    work = Work(store, {}, {"gateway": Deliverer(Outside(), arrived=arrived, asks=True)})
+    work = Work(store, {}, {"gateway": Deliverer(Outside(), arrived=arrived, idempotent=True)})
     settle(work, NOON, "gateway")
     assert [row(store, f"k{number}")[:2] for number in range(3)] == [("sent", 1), ("waiting", 1), ("sent", 1)]
 
@@ -210,7 +210,7 @@ def test_of_letters_that_take_long_the_rest_is_left_to_others(store: Store, monk
         spent[0] += 0.3
         outside(letter)
 
-    work = Work(store, {}, {"gateway": Deliverer(carry, asks=True)})
+    work = Work(store, {}, {"gateway": Deliverer(carry, idempotent=True)})
     assert work.letter("gateway", NOON)
     assert outside.keys == ["k0", "k1"]
     assert [row(store, f"k{number}")[:2] for number in range(4)] == [("sent", 1)] * 2 + [("waiting", 0)] * 2
