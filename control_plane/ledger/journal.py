@@ -122,12 +122,14 @@ def _write(connection: sa.Connection, head: dict[str, object], lines: Sequence[L
         {"tx": tx_id, "place": number, "minor": line.amount, **_key(line.account)}
         for number, line in enumerate(lines, 1)
     ]
-    # Of accounts that are there, as nearly always; the others are opened first.
+    # Of accounts that are there, as nearly always. PostgreSQL's driver does not count the rows of several at once.
     if rows and connection.execute(_LINES, rows).rowcount != len(rows):
-        for line in lines:
-            _open(connection, line.account)
         there = set(connection.scalars(_PLACES, {"tx": tx_id}))
-        connection.execute(_LINES, [row for row in rows if row["place"] not in there])
+        missing = [row for row in rows if row["place"] not in there]
+        for row in missing:
+            _open(connection, lines[row["place"] - 1].account)
+        if missing:
+            connection.execute(_LINES, missing)
     connection.execute(_SEAL, {"tx_id": tx_id})
     return int(tx_id)
 
