@@ -147,4 +147,3 @@ class Fanout:
         arrived = {one.name: int(arrays["arrived"][one]) for one in tables.Arrival if arrays["arrived"][one]}
         departed = {one.name: int(arrays["departed"][one]) for one in tables.Departure if arrays["departed"][one]}
         return f"{arrived} {departed}"
-

@@ -223,4 +223,5 @@ def _mail(
     else:
         log.warning("mails wait: mail.host is not set")
         return {}
-    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced, arrived)}
+    kept = mailbox is not None
+    return {"mail": send.deliverer(Sender(told.mail.sender), post, letters.bounced, arrived, idempotent=kept)}

@@ -7,6 +7,9 @@ loopback from a process of its own. Everything has the cost and the limits that 
   b  what a join grant takes, with nobody and with 40 in the room
   c  1,000 people join within a minute and go into the media server beside it: WebSocket, offer, ICE, DTLS
 
+  d  with --renewals alone: nights of renewals in which nobody asks, each on a fresh database; then the last one again
+     while guests ask for join grants
+
 An endpoint is measured in turns, idle and busy, so that a machine that slows down slows down both. Results are written
 to benchmarks/results/ as JSON and Markdown. The exit code is 1 where a gate was missed or a figure was refused.
 """
@@ -28,12 +31,16 @@ from benchmarks.control_plane.plane import ROOM_SEATS, Plane
 from benchmarks.figures import Figure
 
 ROWS = ("a", "b", "c")
+# Of row d. More would not be a small company's night any more, and their ids are six digits.
+SIZES, SUBSCRIBERS_MAX = "500,1000,2000", 100_000
 EXAMPLES = """\
 examples:
   python -m benchmarks.control_plane
       all rows, about four minutes on two quiet cores
   python -m benchmarks.control_plane --rows a --rounds 3 --no-files
       a quick look at signing in, half a minute
+  python -m benchmarks.control_plane --renewals
+      nights of 500, 1,000 and 2,000 renewals; --renewals 1000,10000 for others
   python -m benchmarks.control_plane --database postgresql+psycopg://stentor@/stentor?host=/run/postgresql
       the same on PostgreSQL, in a database that may be written to
 """
@@ -55,6 +62,20 @@ async def measured(rows: Sequence[str], rounds: int, joins: int, database: str, 
     return found
 
 
+async def nights(sizes: Sequence[int], progress: Progress) -> list[Figure]:
+    """Row d: the nights one after the other, and the last one again with guests beside it."""
+    quiet = [(await measures.renewals(count, progress, beside=False))[0] for count in sizes]
+    return judge.renewals(quiet) + judge.beside_a_night(*await measures.renewals(sizes[-1], progress, beside=True))
+
+
+def sizes_of(words: str) -> list[int]:
+    """Of "500,1000". Raises ValueError."""
+    found = [int(word) for word in words.split(",")]
+    if min(found) < 2 or max(found) > SUBSCRIBERS_MAX:
+        raise ValueError
+    return found
+
+
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -68,6 +89,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         "--joins", type=int, default=measures.JOINS, help="in the minute of row c (default: %(default)s)"
     )
     parser.add_argument(
+        "--renewals",
+        nargs="?",
+        const=SIZES,
+        metavar="SIZES",
+        help=f"row d and no other: so many subscriptions in each night (default: {SIZES})",
+    )
+    parser.add_argument(
         "--database", default="", help="PostgreSQL instead of SQLite: control.database, see the example"
     )
     parser.add_argument("--no-files", action="store_true", help="print only; write nothing to benchmarks/results/")
@@ -75,6 +103,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     unknown = set(found.rows.split(",")) - set(ROWS)
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    if found.renewals is not None:
+        try:
+            found.renewals = sizes_of(found.renewals)
+        except ValueError:
+            parser.error(f"--renewals: whole numbers from 2 to {SUBSCRIBERS_MAX} with commas between")
+        if found.database:
+            parser.error("--renewals is measured on SQLite alone")
     if found.rounds < 1 or found.joins < 1:
         parser.error("--rounds and --joins are 1 at least")
     return found
@@ -87,7 +122,10 @@ def main(words: Sequence[str]) -> int:
     def progress(what: str) -> None:
         print(f"[{time.monotonic() - begin:4.0f} s] {what}", file=sys.stderr, flush=True)
 
-    figures = asyncio.run(measured(asked.rows.split(","), asked.rounds, asked.joins, asked.database, progress))
+    if asked.renewals:
+        figures = asyncio.run(nights(asked.renewals, progress))
+    else:
+        figures = asyncio.run(measured(asked.rows.split(","), asked.rounds, asked.joins, asked.database, progress))
     what = f"control plane on {'PostgreSQL' if asked.database else 'SQLite'}"
     print(kept.write(figures, what, keep=not asked.no_files, name="control-plane"))
     return kept.verdicts(figures)

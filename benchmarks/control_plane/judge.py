@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from benchmarks.control_plane.asking import Answered
 from benchmarks.figures import Figure, number
 
@@ -19,6 +21,9 @@ ANSWERS_MIN = 20
 BUSY_GATE, BUSY_AIM_MS = 5.0, 50.0
 # ... and the last is in within 20 x one hash / cores x 1.3.
 LAST_GATE, LAST_AIM = 1.3, 1.0
+# The issue: a night of 10,000 renewals in 60 s, and as much longer as there are more.
+NIGHT_AIM_S, NIGHT_AIM_OF = 60.0, 10_000
+LINEAR_AIM = 1.1
 # Of a grant, on SQLite. It is an aim: there is no gate.
 GRANT_AIM_MS = 20.0
 
@@ -47,6 +52,18 @@ class Minute:
     entered_ms: Sequence[float]  # of those who were in, from the grant on
     failed: Sequence[str]  # why the others were not
     spent_s: dict[str, float]
+
+
+class Night(msgspec.Struct, frozen=True, kw_only=True, tag="night"):
+    """What it came to. `took_s`: from the first commit to the last; `statements` and `commits` by lane, in that time,
+    BEGIN and SAVEPOINT among the statements; `faults`: what is not as it should be, in words."""
+
+    subscribers: int
+    took_s: float
+    cpu_s: float
+    statements: dict[str, int]
+    commits: dict[str, int]
+    faults: list[str]
 
 
 def p95_ms(answers: Iterable[Answered]) -> float:
@@ -108,6 +125,47 @@ def minute(found: Minute, *, aim_ms: float | None) -> list[Figure]:
             Figure("c", f"CPU of the {name} meanwhile", 100 * spent_s / found.for_s, "% of a core", note=note)
         )
     return figures
+
+
+def renewals(nights: Sequence[Night]) -> list[Figure]:
+    """Row d: nights that nobody disturbed, the smallest first."""
+    figures = []
+    for night in nights:
+        count = night.subscribers
+        per = {name: sum(found.values()) / count for name, found in (("s", night.statements), ("c", night.commits))}
+        note = (
+            f"{number(count / night.took_s)} a second; {number(1000 * night.took_s / count)} ms each, of them "
+            f"{number(1000 * night.cpu_s / count)} ms CPU; {number(per['s'])} statements, {number(per['c'])} commits"
+        )
+        aim_s = NIGHT_AIM_S * count / NIGHT_AIM_OF
+        figures.append(Figure("d", f"{count} renewals are done", night.took_s, "s", None, aim_s, note))
+        figures.append(_exact(night))
+    if len(nights) > 1:
+        few, many = nights[0], nights[-1]
+        slower = (many.took_s / many.subscribers) / (few.took_s / few.subscribers)
+        what = f"time of a renewal, {few.subscribers} -> {many.subscribers} in one night"
+        figures.append(Figure("d", what, slower, "x", None, LINEAR_AIM))
+    return figures
+
+
+def beside_a_night(night: Night, idle: Sequence[Answered], busy: Sequence[Answered]) -> list[Figure]:
+    """Row d: what a night does to who asks for a grant meanwhile."""
+    good_idle, good_busy = ([one for one in answers if one.good] for answers in (idle, busy))
+    count, fewer = night.subscribers, min(len(good_idle), len(good_busy))
+    what = f"p95 of a join grant while {count} are renewed, against idle"
+    errors = _errors("d", (*idle, *busy))
+    if fewer < ANSWERS_MIN:
+        return [Figure("d", what, None, "x", BUSY_GATE, None, _too_few(fewer)), _exact(night), errors]
+    idle_ms, busy_ms = p95_ms(good_idle), p95_ms(good_busy)
+    aim = min(BUSY_GATE, BUSY_AIM_MS / idle_ms)
+    note = f"{number(busy_ms)} ms, idle {number(idle_ms)} ms; {len(good_busy)} and {len(good_idle)} answers; "
+    note += f"the night took {number(night.took_s)} s"
+    return [Figure("d", what, busy_ms / idle_ms, "x", BUSY_GATE, aim, note), _exact(night), errors]
+
+
+def _exact(night: Night) -> Figure:
+    what = f"{night.subscribers} renewals: what is not exactly one invoice, payment and period each, and sums of zero"
+    return Figure("d", what, float(len(night.faults)), "", 0.0, 0.0, "; ".join(night.faults)[:300])
 
 
 def _endpoint(name: str, found: SigningIn) -> Figure:

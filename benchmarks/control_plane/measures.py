@@ -1,7 +1,8 @@
-"""[I/O] The three measurements, each on a server that runs: signing in, grants, a minute of joins."""
+"""[I/O] The measurements, each on a server that runs: signing in, grants, a minute of joins, a night of renewals."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -11,8 +12,9 @@ import msgspec
 
 from benchmarks.control_plane.asking import Answered
 from benchmarks.control_plane.inside import Entered, Inside
-from benchmarks.control_plane.judge import Minute, SigningIn
+from benchmarks.control_plane.judge import Minute, Night, SigningIn
 from benchmarks.control_plane.load import Load
+from benchmarks.control_plane.night import Nightly
 from benchmarks.control_plane.plane import ROOM_SEATS, Plane, endpoints, join, source
 
 Progress = Callable[[str], None]
@@ -25,6 +27,9 @@ PAUSE_S = 0.015
 WALKER_ADDRESSES = tuple(source(5000 + number) for number in range(6))
 JOINERS_FROM = 10_000
 GRANTS_FOR_S = 6.0
+# Who asks beside a night: enough that nobody meets the limit of one address. In pieces, the last may outlast it.
+NIGHT_GUESTS = 250
+WALK_S = 0.5
 JOINS, JOINS_FOR_S = 1000, 60.0
 SEED = 1
 
@@ -121,6 +126,36 @@ async def a_minute(
         failed=[one.error for one in entered if one.error],
         spent_s={name.replace("_", " "): value for name, value in spent_s.items()},
     )
+
+
+async def renewals(
+    count: int, progress: Progress, *, beside: bool, idle_for_s: float = GRANTS_FOR_S
+) -> tuple[Night, list[Answered], list[Answered]]:
+    """Row d. A night of so many renewals, on a fresh database; with `beside`, guests ask for a grant one after the
+    other, before it and as long as it lasts."""
+    progress(f"d: {count} subscribers are made")
+    async with Nightly.of(count) as nightly:
+        told = 0
+
+        def renewed(number: int) -> None:
+            nonlocal told
+            if number >= told + max(1, count // 10):
+                told = number
+                progress(f"d: {number} of {count} renewed")
+
+        if not beside:
+            progress(f"d: {count} are due, and nobody else asks")
+            return await nightly.falls(renewed), [], []
+        asks = [join(nightly.ready.room, source(JOINERS_FROM + turn)) for turn in range(NIGHT_GUESTS)]
+        async with Load.at(nightly.ready.port) as load:
+            await load.walk(asks, pause_s=0.0, for_s=1.0)
+            idle = (await load.walk(asks, pause_s=PAUSE_S, for_s=idle_for_s)).walked
+            progress(f"d: {count} are due, and guests ask for a grant meanwhile")
+            busy: list[Answered] = []
+            night = asyncio.create_task(nightly.falls(renewed))
+            while not night.done():
+                busy += (await load.walk(asks, pause_s=PAUSE_S, for_s=WALK_S)).walked
+            return await night, idle, busy
 
 
 def arrivals(count: int, within_s: float, seed: int = SEED) -> list[float]:

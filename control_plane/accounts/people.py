@@ -23,6 +23,18 @@ _PERSON = people.select().where(people.c.id == sa.bindparam("id"))
 _ACCOUNT = accounts.select().where(accounts.c.id == sa.bindparam("id"), accounts.c.status != "deleted")
 
 
+_READER = (
+    sa.select(people.c.email, people.c.language, accounts.c.time_zone)
+    .join(memberships, memberships.c.person == people.c.id)
+    .join(accounts, accounts.c.id == memberships.c.account)
+    .where(
+        accounts.c.id == sa.bindparam("id"),
+        memberships.c.role == "owner",
+        accounts.c.status.in_(("open", "suspended")),
+    )
+)
+
+
 def person(connection: sa.Connection, id_: str) -> sa.Row[Any]:
     """His row. Raises NotFound."""
     row = connection.execute(_PERSON, {"id": id_}).one_or_none()
@@ -64,12 +76,7 @@ class Reader:
 
 def reader(connection: sa.Connection, account: str) -> Reader | None:
     """The account's owner, at the last known address; None while nobody is a customer by it (not verified, closed)."""
-    row = connection.execute(
-        sa.select(people.c.email, people.c.language, accounts.c.time_zone)
-        .join(memberships, memberships.c.person == people.c.id)
-        .join(accounts, accounts.c.id == memberships.c.account)
-        .where(accounts.c.id == account, memberships.c.role == "owner", accounts.c.status.in_(("open", "suspended")))
-    ).one_or_none()
+    row = connection.execute(_READER, {"id": account}).one_or_none()
     return None if row is None else Reader(*row)
 
 

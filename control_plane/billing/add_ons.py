@@ -7,15 +7,16 @@ ends with the agreement at the latest; a freeze leaves it as it is.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from control_plane.billing import allowance
-from control_plane.billing.catalogue import Adds, Price
+from control_plane.billing.catalogue import Adds, Catalogue, Price
 from control_plane.billing.invoices import Invoice
-from control_plane.billing.prices import catalogue, told
+from control_plane.billing.prices import catalogue
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Cycle
 from control_plane.billing.tables import add_ons
@@ -88,9 +89,7 @@ def cancel(connection: sa.Connection, now: datetime.datetime, account: str, id_:
 
 def going_on(connection: sa.Connection, account: str) -> list[Bought]:
     """Those that are charged with the next period."""
-    mine = (add_ons.c.account == account) & (add_ons.c.state == "active") & add_ons.c.recurring
-    wanted = add_ons.select().where(mine, add_ons.c.cancelled_at.is_(None)).order_by(add_ons.c.bought_at, add_ons.c.id)
-    return [_bought(row) for row in connection.execute(wanted)]
+    return [_bought(row) for row in connection.execute(_GOING_ON, {"of": account})]
 
 
 def active(connection: sa.Connection, account: str) -> list[Bought]:
@@ -131,8 +130,7 @@ def carry_on(connection: sa.Connection, now: datetime.datetime, account: str, pe
     for id_, line in zip(items, lines, strict=True):
         values = {"paid_until": period.end, "price": line.price}
         connection.execute(add_ons.update().where(add_ons.c.id == id_).values(values))
-    past = (add_ons.c.account == account) & (add_ons.c.state == "active") & (add_ons.c.paid_until <= period.first)
-    if connection.execute(add_ons.update().where(past).values(state="over")).rowcount:
+    if connection.execute(_PAST, {"of": account, "first": period.first}).rowcount:
         allowance.changed(connection, now, account, f"add_ons:{account}:{period.first}", "add_on")
 
 
@@ -142,14 +140,18 @@ def end_all(connection: sa.Connection, account: str) -> None:
 
 
 def price_at(
-    connection: sa.Connection, setup: Setup, one: Bought, cycle: Cycle, currency: str, due: datetime.datetime
+    known: Catalogue,
+    told: Mapping[str, datetime.datetime],
+    one: Bought,
+    cycle: Cycle,
+    currency: str,
+    due: datetime.datetime,
 ) -> Price:
-    """What it costs in a period of this cycle that is due at this instant. Where the plan's cycle has changed, it is
-    bought anew in the new one."""
-    known = catalogue(connection, setup)
+    """What it costs in a period of this cycle that is due at this instant, for who was `told` of other prices
+    (control_plane.billing.prices.told). Where the plan's cycle has changed, it is bought anew in the new one."""
     last = known.price(one.price)
     if last.key == (one.add_on, cycle, currency):
-        return known.at_renewal(last, due, told(connection, known, one.account))
+        return known.at_renewal(last, due, told)
     return known.for_newcomer(one.add_on, cycle, currency, due)
 
 
@@ -159,6 +161,15 @@ def by_id(connection: sa.Connection, id_: str, account: str | None = None) -> Bo
     if row is None or (account is not None and row.account != account):
         raise NotFound("add_on_unknown", "there is no such add-on")
     return _bought(row)
+
+
+_ACTIVE = (add_ons.c.account == sa.bindparam("of")) & (add_ons.c.state == "active")
+_GOING_ON = (
+    add_ons.select()
+    .where(_ACTIVE, add_ons.c.recurring, add_ons.c.cancelled_at.is_(None))
+    .order_by(add_ons.c.bought_at, add_ons.c.id)
+)
+_PAST = add_ons.update().where(_ACTIVE, add_ons.c.paid_until <= sa.bindparam("first")).values(state="over")
 
 
 def _bought(row: sa.Row[Any]) -> Bought:

@@ -53,8 +53,13 @@ class Given:
 
 def payer(connection: sa.Connection, account: str) -> Payer | None:
     """None before the account said where it is."""
-    row = connection.execute(payers.select().where(payers.c.account == account)).one_or_none()
-    return None if row is None else Payer(row.payer, row.country, _discount(row))
+    row = connection.execute(_PAYER, {"of": account}).one_or_none()
+    return None if row is None else payer_of(row)
+
+
+def payer_of(row: sa.Row[Any]) -> Payer:
+    """Out of a row with the columns of `payers`."""
+    return Payer(row.payer, row.country, _discount(row))
 
 
 def set_country(connection: sa.Connection, account: str, country: str) -> None:
@@ -148,8 +153,13 @@ def remove(connection: sa.Connection, now: datetime.datetime, account: str) -> s
 
 def on_file(connection: sa.Connection, account: str) -> OnFile | None:
     """The one that is charged."""
-    row = connection.execute(cards.select().where(cards.c.account == account, cards.c.state == "saved")).one_or_none()
-    return None if row is None else OnFile(row.id, row.token, row.brand, row.last4, CardMonth(row.year, row.month))
+    row = connection.execute(_ON_FILE, {"of": account}).one_or_none()
+    return None if row is None else on_file_of(row)
+
+
+def on_file_of(row: sa.Row[Any]) -> OnFile:
+    """Out of a row with the columns of `cards`."""
+    return OnFile(row.id, row.token, row.brand, row.last4, CardMonth(row.year, row.month))
 
 
 def awaited(connection: sa.Connection, account: str) -> str | None:
@@ -172,6 +182,10 @@ def _of_setup(connection: sa.Connection, setup: str) -> sa.Row[Any]:
     if row is None:
         raise NotFound("card_unknown", _UNKNOWN)
     return row
+
+
+_PAYER = payers.select().where(payers.c.account == sa.bindparam("of"))
+_ON_FILE = cards.select().where(cards.c.account == sa.bindparam("of"), cards.c.state == sa.literal_column("'saved'"))
 
 
 def _discount(row: sa.Row[Any]) -> Discount | None:

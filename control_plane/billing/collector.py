@@ -53,7 +53,7 @@ class Collector:
         self._store, self._setup, self._gateway = store, setup, gateway
 
     def deliverer(self) -> outbox.Deliverer:
-        return outbox.Deliverer(self.carry, lease_s=LEASE_S, arrived=self.arrived)
+        return outbox.Deliverer(self.carry, lease_s=LEASE_S, arrived=self.arrived, idempotent=True)
 
     def carry(self, letter: outbox.Letter) -> Any:
         """The gateway's answer. Raises StillOnItsWay, and what the gateway raises, to have it tried again."""

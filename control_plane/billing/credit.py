@@ -32,9 +32,7 @@ def add(
 
 def open_(connection: sa.Connection, account: str) -> list[Credit]:
     """What is left, the oldest first."""
-    rows = connection.execute(
-        credits.select().where(credits.c.account == account, credits.c.left > 0).order_by(credits.c.since, credits.c.id)
-    )
+    rows = connection.execute(_OPEN, {"of": account})
     return [Credit(row.id, row.since, Money(row.left, row.currency), row.promotional) for row in rows]
 
 
@@ -65,6 +63,13 @@ def lapse(connection: sa.Connection, now: datetime.datetime, account: str) -> No
                 lines=(debit("customer_credit", one.left, account), ledger_credit("breakage", one.left)),
             )
         connection.execute(credits.update().where(credits.c.id == one.id).values(left=0))
+
+
+_OPEN = (
+    credits.select()
+    .where(credits.c.account == sa.bindparam("of"), credits.c.left > 0)
+    .order_by(credits.c.since, credits.c.id)
+)
 
 
 def _move(connection: sa.Connection, one: Used, minor: int) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from control_plane.accounts import people
-from control_plane.billing import credit, document
+from control_plane.billing import buyers, credit, document
+from control_plane.billing.buyers import Buyer
+from control_plane.billing.catalogue import Catalogue
 from control_plane.billing.charges import Draft
-from control_plane.billing.document import Document, Party
+from control_plane.billing.document import Document
 from control_plane.billing.prices import catalogue
 from control_plane.billing.setup import Setup
 from control_plane.billing.tables import invoice_series, invoices, payers
@@ -57,20 +58,19 @@ def make_out(
     account: str,
     draft: Draft,
     purpose: Mapping[str, JSON],
+    *,
+    buyer: Buyer | None = None,
+    known: Catalogue | None = None,
 ) -> Invoice:
     """An open one, a pro-forma. Names and addresses are copied in as they stand (BIL-15); the credit that it uses is
-    set aside."""
+    set aside. `buyer` and `known`, the price list: of who read them in this transaction already."""
     id_, seq = _next_id(connection, account)
-    row = people.account(connection, account)
-    reader = people.reader(connection, account)
-    name = row.business_name or (reader.email if reader else "")
-    buyer = Party.of(name, row.address, country_of(connection, account), row.tax_number, reader.email if reader else "")
-    language = reader.language if reader else "en"
-    known = catalogue(connection, setup)
-    open_ = document.pro_forma(id_, language, account, setup.seller, buyer, now.date(), draft, known)
+    buyer = buyer or buyers.of(connection, account)
+    known = known or catalogue(connection, setup)
+    language = buyer.reader.language if buyer.reader else "en"
+    open_ = document.pro_forma(id_, language, account, setup.seller, buyer.party, now.date(), draft, known)
     credit.use(connection, draft.used)
-    _insert(connection, now, account, seq, "invoice", "open", open_, purpose, None)
-    return by_id(connection, id_)
+    return _insert(connection, now, account, seq, "invoice", "open", open_, purpose, None)
 
 
 def pay(connection: sa.Connection, now: datetime.datetime, setup: Setup, one: Invoice, paid: Document) -> Invoice:
@@ -79,11 +79,11 @@ def pay(connection: sa.Connection, now: datetime.datetime, setup: Setup, one: In
     number = _draw(connection, f"{setup.series}-{now.year}")
     final = document.invoice(paid, number, now.date())
     values = {"state": "paid", "number": number, "document": document.stored(final), "paid_at": now}
-    connection.execute(invoices.update().where(invoices.c.id == one.id, invoices.c.state == "open").values(values))
+    connection.execute(_PAY, {"of": one.id, **values})
     told: dict[str, JSON] = {"invoice": one.id, "number": number, "gross": final.draft.gross.minor}
     told |= {"currency": final.draft.currency}
     events.emit(connection, now, account=one.account, kind="invoice.paid", payload=told)
-    return by_id(connection, one.id)
+    return replace(one, state="paid", number=number, document=final, paid_at=now)
 
 
 def void(connection: sa.Connection, now: datetime.datetime, one: Invoice) -> None:
@@ -101,15 +101,15 @@ def credit_note(connection: sa.Connection, now: datetime.datetime, setup: Setup,
     id_, seq = _next_id(connection, paid.account)
     number = _draw(connection, f"{setup.series}-{now.year}")
     made = document.credit_note(paid.document, id_, number, now.date(), note)
-    _insert(connection, now, paid.account, seq, "credit_note", "paid", made, {"kind": "credit_note"}, paid.id)
+    note_ = _insert(connection, now, paid.account, seq, "credit_note", "paid", made, {"kind": "credit_note"}, paid.id)
     told: dict[str, JSON] = {"invoice": paid.id, "credit_note": id_, "number": number}
     events.emit(connection, now, account=paid.account, kind="invoice.credited", payload=told)
-    return by_id(connection, id_)
+    return note_
 
 
 def by_id(connection: sa.Connection, id_: str, account: str | None = None) -> Invoice:
     """Raises NotFound, also for one of another account than `account`."""
-    row = connection.execute(invoices.select().where(invoices.c.id == id_)).one_or_none()
+    row = connection.execute(_BY_ID, {"of": id_}).one_or_none()
     if row is None or (account is not None and row.account != account):
         raise NotFound("invoice_unknown", "there is no such invoice")
     return _invoice(row)
@@ -138,7 +138,7 @@ def notes_of(connection: sa.Connection, paid: str) -> list[Invoice]:
 
 def country_of(connection: sa.Connection, account: str) -> str:
     """Whose taxes are on it; "" before he was asked."""
-    return str(connection.scalar(sa.select(payers.c.country).where(payers.c.account == account)) or "")
+    return str(connection.scalar(_COUNTRY, {"of": account}) or "")
 
 
 def _insert(
@@ -146,32 +146,39 @@ def _insert(
     now: datetime.datetime,
     account: str,
     seq: int,
-    kind: str,
+    kind: Literal["invoice", "credit_note"],
     state: State,
     made: Document,
     purpose: Mapping[str, JSON],
     corrects: str | None,
-) -> None:
+) -> Invoice:
     draft = made.draft
     values: dict[str, Any] = {"id": made.id, "account": account, "seq": seq, "kind": kind, "state": state}
     values |= {"number": made.number or None, "document": document.stored(made), "purpose": dict(purpose)}
     values |= {"currency": draft.currency, "gross": draft.gross.minor, "payable": draft.payable.minor}
-    values |= {"corrects": corrects, "made_at": now, "paid_at": now if state == "paid" else None}
-    connection.execute(invoices.insert().values(values))
+    paid_at = now if state == "paid" else None
+    values |= {"corrects": corrects, "made_at": now, "paid_at": paid_at}
+    connection.execute(_ADD, values)
+    return Invoice(made.id, account, kind, state, made.number, made, dict(purpose), corrects or "", now, paid_at)
 
 
 def _next_id(connection: sa.Connection, account: str) -> tuple[str, int]:
     """Not by chance: a transaction that is run again names its invoice the same, so its payment has the same key."""
-    last = connection.scalar(sa.select(sa.func.max(invoices.c.seq)).where(invoices.c.account == account)) or 0
+    last = connection.scalar(_LAST, {"of": account}) or 0
     return f"inv_{account.removeprefix('acc_')}_{last + 1}", last + 1
 
 
 def _draw(connection: sa.Connection, series: str) -> str:
     """The next number. What is rolled back leaves no gap, because the counter is rolled back with it."""
-    first = inserts.insert(connection, invoice_series).values(series=series, last=1)
-    drawn = first.on_conflict_do_update(index_elements=["series"], set_={"last": invoice_series.c.last + 1})
-    last = connection.execute(drawn.returning(invoice_series.c.last)).scalar_one()
+    last = inserts.counted_up(connection, invoice_series, "series", series)
     return f"{series}-{last:0{NUMBER_DIGITS}}"
+
+
+_COUNTRY = sa.select(payers.c.country).where(payers.c.account == sa.bindparam("of"))
+_LAST = sa.select(sa.func.max(invoices.c.seq)).where(invoices.c.account == sa.bindparam("of"))
+_MINE = invoices.c.id == sa.bindparam("of")
+_BY_ID = invoices.select().where(_MINE)
+_ADD, _PAY = invoices.insert(), invoices.update().where(_MINE, invoices.c.state == "open")
 
 
 def _invoice(row: sa.Row[Any]) -> Invoice:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import sqlalchemy as sa
 
 from control_plane.accounts import lifecycle
-from control_plane.billing import cards, payments, price_notices, revenue, subscriptions
+from control_plane.billing import buyers, payments, price_notices, revenue, subscriptions
 from control_plane.billing import subscription as machine
 from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Charging, Event, Subscription
@@ -25,7 +25,7 @@ _Chooses = Callable[[sa.Connection, datetime.datetime, Setup, str], Event | None
 def handlers(setup: Setup, clock: Clock, post: notices.Post) -> Mapping[str, Handler]:
     """By kind; for control_plane.handlers."""
     return {
-        "billing.boundary": _stepping(setup, _boundary),
+        "billing.boundary": _boundary(setup),
         "billing.trial_over": _stepping(setup, lambda connection, now, setup, account: machine.TrialOver()),
         "billing.unfreeze": _stepping(setup, lambda connection, now, setup, account: machine.Unfreeze(by_hand=False)),
         "billing.window_over": _stepping(setup, lambda connection, now, setup, account: machine.WindowOver()),
@@ -47,12 +47,20 @@ def _stepping(setup: Setup, event: _Chooses) -> Handler:
     return handle
 
 
-def _boundary(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Event:
-    card = cards.on_file(connection, account)
-    suspended = lifecycle.state(connection, account).status == "suspended"
-    held = subscriptions.of(connection, account)
-    covered = _covered(connection, now, setup, account, held)
-    return machine.Boundary(card.expires if card else None, covered=covered, suspended=suspended)
+def _boundary(setup: Setup) -> Handler:
+    def handle(connection: sa.Connection, due_at: datetime.datetime, job: Job) -> None:
+        assert job.account is not None
+        held = subscriptions.of(connection, job.account)
+        if held.one.state != "active":
+            return
+        buyer = buyers.of(connection, job.account)
+        # Asked for only where there is no consent: it takes the whole draft.
+        covered = not held.one.autopay and _covered(connection, due_at, setup, job.account, held)
+        expires = buyer.card.expires if buyer.card else None
+        event = machine.Boundary(expires, covered=covered, suspended=buyer.status == "suspended")
+        subscriptions.step(connection, due_at, setup, job.account, event, actor=ACTOR, held=held, buyer=buyer)
+
+    return handle
 
 
 def _retry(connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str) -> Event | None:

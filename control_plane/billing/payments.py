@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from control_plane.billing import cards
+from control_plane.billing import buyers
+from control_plane.billing.buyers import Buyer
 from control_plane.billing.invoices import Invoice
-from control_plane.billing.tables import payers, payments
+from control_plane.billing.tables import payments
 from control_plane.errors import NotFound
 from control_plane.gateway.port import attempt_key
 from control_plane.money import Money
@@ -52,21 +53,32 @@ class Payment:
         return self.state in ("succeeded", "failed")
 
 
-def collect(connection: sa.Connection, now: datetime.datetime, invoice: Invoice, *, present: bool) -> Payment:
+def collect(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    invoice: Invoice,
+    *,
+    present: bool,
+    buyer: Buyer | None = None,
+) -> Payment:
     """Have what is payable charged to the card on file, after the commit. `present`: the customer sits before the page
     and can be asked by his bank. Without a card, or with nothing left to charge, nobody is asked, and it ends likewise.
+    `buyer`: who read him in this transaction already.
     """
-    attempts = connection.scalar(sa.select(sa.func.count()).where(payments.c.invoice == invoice.id)) or 0
+    buyer = buyer or buyers.of(connection, invoice.account)
+    attempts = connection.scalar(_ATTEMPTS, {"of": invoice.id}) or 0
     key = attempt_key(invoice.id, attempts + 1)
-    card = cards.on_file(connection, invoice.account)
-    payer = connection.scalar(sa.select(payers.c.payer).where(payers.c.account == invoice.account)) or ""
+    payer, token = buyer.payer.payer if buyer.payer else "", buyer.card.token if buyer.card else ""
     values: dict[str, Any] = {"key": key, "invoice": invoice.id, "account": invoice.account, "attempt": attempts + 1}
-    values |= {"state": "processing", "present": present, "payer": payer, "token": card.token if card else ""}
+    values |= {"state": "processing", "present": present, "payer": payer, "token": token}
     values |= {"currency": invoice.payable.currency, "amount": invoice.payable.minor, "received": 0}
     values |= {"reference": "", "code": "", "link": "", "made_at": now}
-    connection.execute(payments.insert().values(values))
+    connection.execute(_ADD, values)
     _send(connection, now, "charge", key, invoice.account)
-    return by_key(connection, key)
+    nothing = Money(0, invoice.payable.currency)
+    return Payment(
+        key, invoice.id, invoice.account, "processing", present, payer, token, invoice.payable, nothing, "", "", "", now
+    )
 
 
 def call_off(connection: sa.Connection, now: datetime.datetime, payment: Payment) -> None:
@@ -101,15 +113,16 @@ def ended(
     code: str = "",
 ) -> None:
     """Nothing more comes of it."""
-    values = {"state": state, "reference": reference or payment.reference, "code": code, "ended_at": now, "link": ""}
-    values |= {"received": received.minor if received is not None else 0}
-    connection.execute(payments.update().where(payments.c.key == payment.key).values(values))
-    jobs.cancel(connection, f"billing.action_over:{payment.key}")
+    values = {"of": payment.key, "state": state, "reference": reference or payment.reference, "code": code}
+    values |= {"received": received.minor if received is not None else 0, "ended_at": now, "link": ""}
+    connection.execute(_END, values)
+    if payment.state == "needs_action":
+        jobs.cancel(connection, f"billing.action_over:{payment.key}")
 
 
 def by_key(connection: sa.Connection, key: str, account: str | None = None) -> Payment:
     """Raises NotFound, also for one of another account than `account`."""
-    row = connection.execute(payments.select().where(payments.c.key == key)).one_or_none()
+    row = connection.execute(_BY_KEY, {"of": key}).one_or_none()
     if row is None or (account is not None and row.account != account):
         raise NotFound("payment_unknown", "there is no such payment")
     return _payment(row)
@@ -152,6 +165,12 @@ def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str
         account=account,
         payload={"what": what, "payment": key},
     )
+
+
+_ATTEMPTS = sa.select(sa.func.count()).where(payments.c.invoice == sa.bindparam("of"))
+_MINE = payments.c.key == sa.bindparam("of")
+_BY_KEY = payments.select().where(_MINE)
+_ADD, _END = payments.insert(), payments.update().where(_MINE)
 
 
 def _payment(row: sa.Row[Any]) -> Payment:

@@ -14,11 +14,10 @@ from control_plane.periods import Period, Span
 def add(connection: sa.Connection, account: str, period: Period, terms: Terms, price: str, invoice: str) -> None:
     """The database refuses one that shares a day with another of the account. The last day of one that was ended
     belongs to the new one, where that begins on it."""
-    ended = (periods.c.account == account) & (periods.c.cut_on > period.first)
-    connection.execute(periods.update().where(ended).values(cut_on=period.first))
+    connection.execute(_ENDED, {"of": account, "on": period.first})
     assert period.days == CYCLE_DAYS[terms.cycle]
     values = {"account": account, "first": period.first, "end": period.end, "plan": terms.plan, "price": price}
-    connection.execute(periods.insert().values(values | {"invoice": invoice}))
+    connection.execute(_ADD, values | {"invoice": invoice})
 
 
 def cut(connection: sa.Connection, account: str, on: datetime.date) -> None:
@@ -36,3 +35,8 @@ def covered(connection: sa.Connection, account: str) -> list[Span]:
     )
     ends = [(row.first, min(row.end, row.cut_on or row.end)) for row in rows]
     return [Span(first, (end - first).days) for first, end in ends if end > first]
+
+
+_ON = sa.bindparam("on", type_=sa.Date)
+_ENDED = periods.update().where(periods.c.account == sa.bindparam("of"), periods.c.cut_on > _ON).values(cut_on=_ON)
+_ADD = periods.insert()

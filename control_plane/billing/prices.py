@@ -19,15 +19,19 @@ from control_plane.running import audit, jobs
 
 def catalogue(connection: sa.Connection, setup: Setup) -> Catalogue:
     """All that is and was sold."""
-    rows = connection.execute(prices.select().order_by(prices.c.published_at, prices.c.id)).all()
+    rows = connection.execute(_PRICES).all()
     if not rows:
         return setup.catalogue
-    changes = connection.execute(price_changes.select().order_by(price_changes.c.at, price_changes.c.price)).all()
+    changes = connection.execute(_CHANGES).all()
     return setup.catalogue.published(
         [Price(row.id, row.item, row.cycle, Money(row.minor, row.currency), row.published_at) for row in rows],
         [Notice(row.price, row.at) for row in changes if row.what == "notice"],
         [Withdrawal(row.price, row.at) for row in changes if row.what == "withdrawal"],
     )
+
+
+_PRICES = prices.select().order_by(prices.c.published_at, prices.c.id)
+_CHANGES = price_changes.select().order_by(price_changes.c.at, price_changes.c.price)
 
 
 def publish(
@@ -96,10 +100,22 @@ def of_terms(
     bought as by a newcomer. Raises Invalid for what is not sold.
     """
     known = catalogue(connection, setup)
+    return price_of(known, told(connection, known, account), terms, currency, has, due)
+
+
+def price_of(
+    known: Catalogue,
+    told: Mapping[str, datetime.datetime],
+    terms: Terms,
+    currency: str,
+    has: str | None,
+    due: datetime.datetime,
+) -> Price:
+    """The same out of a price list, and of what the customer was told, that were read before."""
     if has is not None:
         last = known.price(has)
         if last.key == (terms.plan, terms.cycle, currency):
-            return known.at_renewal(last, due, told(connection, known, account))
+            return known.at_renewal(last, due, told)
     return known.for_newcomer(terms.plan, terms.cycle, currency, due)
 
 

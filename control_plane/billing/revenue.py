@@ -8,7 +8,7 @@ back, before a report. Asking twice, late, or day by day comes to the same sums.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,9 @@ from control_plane.billing.charges import Line
 from control_plane.billing.tables import deferrals
 from control_plane.ledger import journal
 from control_plane.money import Money
+from control_plane.periods import Span
 from control_plane.running import jobs
+from control_plane.storage.columns import Serial
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
 # After what happens to subscriptions at the same instant (C7).
@@ -27,23 +29,23 @@ PRIORITY = 80
 
 def defer(connection: sa.Connection, account: str, invoice: str, lines: Iterable[Line]) -> None:
     """Take up the lines of a paid invoice that have days, and see to their end."""
-    rows = []
+    rows, days = [], set[datetime.date]()
     for number, line in enumerate(lines):
         if line.span is None or not line.net.minor:
             continue
         values = {"account": account, "invoice": invoice, "line": number, "revenue": postings.revenue_of(line)}
         values |= {"currency": line.net.currency, "net": line.net.minor, "first": line.span.first}
         rows.append(values | {"days": line.span.days, "earned_days": 0, "over": False})
-        _see_to(connection, account, line.span.first, line.span.end)
+        days |= _looked_at(line.span)
     if rows:
-        connection.execute(deferrals.insert(), rows)
+        connection.execute(_DEFER, rows)
+        jobs.put_all(connection, [_later(account, day) for day in sorted(days)])
 
 
 def earn(connection: sa.Connection, now: datetime.datetime, account: str, until: datetime.date) -> None:
     """Post what the account has used on days before `until`, at that midnight."""
     at = datetime.datetime.combine(until, _MIDNIGHT)
-    wanted = deferrals.select().where(deferrals.c.account == account, ~deferrals.c.over).order_by(deferrals.c.id)
-    for row in connection.execute(wanted).all():
+    for row in connection.execute(_OPEN, {"of": account}).all():
         used = min(max((until - row.first).days, 0), row.days)
         if used <= row.earned_days:
             continue
@@ -58,9 +60,7 @@ def earn(connection: sa.Connection, now: datetime.datetime, account: str, until:
                 ref=row.invoice,
                 lines=postings.earned(account, row.revenue, step),
             )
-        connection.execute(
-            deferrals.update().where(deferrals.c.id == row.id).values(earned_days=used, over=used == row.days)
-        )
+        connection.execute(_EARN, {"of": row.id, "earned_days": used, "over": used == row.days})
 
 
 def take_back(
@@ -92,8 +92,7 @@ def take_back(
 def stop(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
     """The service ends today and nothing more is given back (BIL-06, BIL-40): what is prepaid has been earned."""
     earn(connection, now, account, now.date() + datetime.timedelta(days=1))
-    wanted = deferrals.select().where(deferrals.c.account == account, ~deferrals.c.over).order_by(deferrals.c.id)
-    for row in connection.execute(wanted).all():
+    for row in connection.execute(_OPEN, {"of": account}).all():
         whole = Money(row.net, row.currency)
         rest = whole - whole.share(row.earned_days, row.days)
         if rest.minor:
@@ -115,19 +114,19 @@ def job(connection: sa.Connection, due_at: datetime.datetime, taken: jobs.Job) -
     earn(connection, due_at, taken.account, due_at.date())
 
 
-def _see_to(connection: sa.Connection, account: str, first: datetime.date, end: datetime.date) -> None:
-    """At its end, and on the first of each month on the way, so that the books of a month close with what was used."""
-    day = _first_of_next_month(first)
-    while day < end:
-        _put(connection, account, day)
+def _looked_at(span: Span) -> set[datetime.date]:
+    """Its end, and the first of each month on the way, so that the books of a month close with what was used."""
+    days, day = {span.end}, _first_of_next_month(span.first)
+    while day < span.end:
+        days.add(day)
         day = _first_of_next_month(day)
-    _put(connection, account, end)
+    return days
 
 
-def _put(connection: sa.Connection, account: str, day: datetime.date) -> None:
+def _later(account: str, day: datetime.date) -> Mapping[str, Any]:
     due_at = datetime.datetime.combine(day, _MIDNIGHT)
     key = f"billing.earn:{account}:{day}"
-    jobs.put(connection, kind="billing.earn", key=key, due_at=due_at, account=account, priority=PRIORITY)
+    return jobs.later(kind="billing.earn", key=key, due_at=due_at, account=account, priority=PRIORITY)
 
 
 def _first_of_next_month(day: datetime.date) -> datetime.date:
@@ -139,3 +138,8 @@ def _revenue_of(connection: sa.Connection, invoice: str, line: int) -> str:
         sa.select(deferrals.c.revenue).where(deferrals.c.invoice == invoice, deferrals.c.line == line).limit(1)
     )
     return str(found or "revenue:addon")  # what has no days is an add-on that is paid once
+
+
+_OPEN = deferrals.select().where(deferrals.c.account == sa.bindparam("of"), ~deferrals.c.over).order_by(deferrals.c.id)
+_DEFER = deferrals.insert()
+_EARN = deferrals.update().where(deferrals.c.id == sa.bindparam("of", type_=Serial))

@@ -155,15 +155,16 @@ def _not_paid(connection: sa.Connection, now: datetime.datetime, setup: Setup, p
 
 def _period(connection: sa.Connection, now: datetime.datetime, setup: Setup, invoice: Invoice) -> Document:
     """The subscription has its period. Where that begins with the payment, its lines move to the day of it."""
-    one = subscriptions.of(connection, invoice.account).one
+    held = subscriptions.of(connection, invoice.account)
+    one = held.one
     if one.charging is None:
         raise Conflict("nothing_charged", "no payment is on its way")
     final = invoice.document
     if one.charging.why != "renewal":
         final = _moved(final, day_of(now) - one.charging.period.first)
     paid = replace(invoice, document=final)
-    subscriptions.step(connection, now, setup, invoice.account, machine.Settled(), actor=ACTOR, paid=paid)
-    if lifecycle.state(connection, invoice.account).status == "closed":
+    subscriptions.step(connection, now, setup, invoice.account, machine.Settled(), actor=ACTOR, paid=paid, held=held)
+    if one.charging.why == "return" and lifecycle.state(connection, invoice.account).status == "closed":
         # Support had let it come back, if it pays (BIL-37).
         back = accounts.Reactivate(approved=True, paid=True)
         lifecycle.step(connection, now, setup.accounts, invoice.account, back, actor=ACTOR)

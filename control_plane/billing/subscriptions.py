@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -18,8 +18,22 @@ import sqlalchemy as sa
 from control_plane.accounts import account as accounts
 from control_plane.accounts import lifecycle, people
 from control_plane.accounts.tables import accounts as account_rows
-from control_plane.billing import add_ons, allowance, cards, invoices, payments, periods, prices, refunds, revenue
+from control_plane.billing import (
+    add_ons,
+    allowance,
+    buyers,
+    cards,
+    invoices,
+    payments,
+    periods,
+    prices,
+    refunds,
+    revenue,
+)
 from control_plane.billing import subscription as machine
+from control_plane.billing.add_ons import Bought
+from control_plane.billing.buyers import Buyer
+from control_plane.billing.catalogue import Catalogue
 from control_plane.billing.charges import Draft, Line, draft, full_period
 from control_plane.billing.credit import open_ as open_credit
 from control_plane.billing.freeze import frozen_span
@@ -33,7 +47,8 @@ from control_plane.periods import day_of
 from control_plane.running import audit, events, inserts, jobs
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
-_What = Literal["unfreeze", "boundary", "trial_over", "retry", "window_over"]
+_What = Literal["unfreeze", "trial_over", "retry", "window_over"]
+BOUNDARY_PRIORITY = 30
 # Reading of BIL-18: the card is tried again on these days of an expired subscription.
 RETRY_DAYS = (1, 3, 5, 7)
 # Reading of BIL-17.
@@ -77,10 +92,13 @@ def step(
     present: bool = False,
     currency: str = "",
     paid: invoices.Invoice | None = None,
+    held: Held | None = None,
+    buyer: Buyer | None = None,
 ) -> Subscription:
     """Apply one event. `present`: the customer sits before the page; `currency`: of an order; `paid`: the invoice whose
-    payment this is. Raises Conflict or Invalid where the machine refuses, and then nothing has changed."""
-    before = of(connection, account)
+    payment this is; `held`, `buyer`: of who read them in this transaction already. Raises Conflict or Invalid where the
+    machine refuses, and then nothing has changed."""
+    before = held or of(connection, account)
     after, effects = machine.apply(before.one, event, day_of(now))
     if after == before.one and not effects:
         return after
@@ -93,7 +111,7 @@ def step(
     if after.state == "expired" and before.one.state != "expired" and after.expired_on is not None:
         for days in RETRY_DAYS:
             _put(connection, account, "retry", after.expired_on + datetime.timedelta(days=days), first=after.expired_on)
-    act = _Act(connection, now, setup, account, held, actor, present, paid)
+    act = _Act(connection, now, setup, account, held, actor, present, paid, buyer)
     for effect in effects:
         _EFFECTS[type(effect)](act, effect)
     return after
@@ -103,15 +121,29 @@ def next_invoice(
     connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, held: Held, charging: Charging
 ) -> Draft:
     """What a period costs: the plan, and every add-on that goes on (BIL-13), with taxes and credit."""
-    payer = cards.payer(connection, account)
-    tax = tax_on(connection, now, setup, account)
-    discount = payer.discount if payer else None
-    price = prices.of_terms(connection, setup, account, charging.terms, held.currency, held.price or None, now)
+    buyer, known = buyers.of(connection, account), prices.catalogue(connection, setup)
+    return _draft(connection, now, setup, held, charging, buyer, known, add_ons.going_on(connection, account))
+
+
+def _draft(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    setup: Setup,
+    held: Held,
+    charging: Charging,
+    buyer: Buyer,
+    known: Catalogue,
+    going_on: Sequence[Bought],
+) -> Draft:
+    tax = setup.taxes.treatment(setup.seller.country, buyer.country, buyer.tax_number, day_of(now))
+    discount = buyer.payer.discount if buyer.payer else None
+    told = prices.told(connection, known, buyer.account)
+    price = prices.price_of(known, told, charging.terms, held.currency, held.price or None, now)
     lines = [full_period("plan", price, charging.period, tax, discount=discount)]
-    for one in add_ons.going_on(connection, account):
-        price = add_ons.price_at(connection, setup, one, charging.terms.cycle, held.currency, now)
+    for one in going_on:
+        price = add_ons.price_at(known, told, one, charging.terms.cycle, held.currency, now)
         lines.append(full_period("add_on", price, charging.period, tax, quantity=one.quantity, discount=discount))
-    return draft(lines, open_credit(connection, account))
+    return draft(lines, open_credit(connection, buyer.account))
 
 
 @dataclass(frozen=True)
@@ -174,27 +206,32 @@ class _Act:
     actor: str
     present: bool
     paid: invoices.Invoice | None
+    buyer: Buyer | None
 
 
 def _charge(act: _Act, effect: machine.Charge) -> None:
-    charging = effect.charging
-    made = next_invoice(act.connection, act.now, act.setup, act.account, act.held, charging)
-    items = [one.id for one in add_ons.going_on(act.connection, act.account)]
-    purpose: dict[str, Any] = {"kind": "period", "why": charging.why, "add_ons": items}
-    invoice = invoices.make_out(act.connection, act.now, act.setup, act.account, made, purpose)
-    payments.collect(act.connection, act.now, invoice, present=act.present)
+    connection, now, setup, charging = act.connection, act.now, act.setup, effect.charging
+    # Read once: the quote, the document and the order to the gateway are about the same.
+    buyer = act.buyer or buyers.of(connection, act.account)
+    known, going_on = prices.catalogue(connection, setup), add_ons.going_on(connection, act.account)
+    made = _draft(connection, now, setup, act.held, charging, buyer, known, going_on)
+    purpose: dict[str, Any] = {"kind": "period", "why": charging.why, "add_ons": [one.id for one in going_on]}
+    invoice = invoices.make_out(connection, now, setup, act.account, made, purpose, buyer=buyer, known=known)
+    payments.collect(connection, now, invoice, present=act.present, buyer=buyer)
 
 
 def _opened(act: _Act, effect: machine.Opened) -> None:
     assert act.paid is not None
     periods.add(act.connection, act.account, effect.period, effect.terms, act.held.price, act.paid.id)
     add_ons.carry_on(act.connection, act.now, act.account, effect.period, act.paid)
-    end = effect.period.end
-    _put(act.connection, act.account, "boundary", end)
+    account, end = act.account, effect.period.end
+    boundary, at = f"billing.boundary:{account}:{end}", _midnight(end)
+    wanted = [jobs.later(kind="billing.boundary", key=boundary, due_at=at, account=account, priority=BOUNDARY_PRIORITY)]
     for days in REMIND_DAYS:
-        due_at = _midnight(end) - datetime.timedelta(days=days)
-        key = f"billing.remind:{act.account}:{end}:{days}"
-        jobs.put(act.connection, kind="billing.remind", key=key, due_at=due_at, account=act.account)
+        due_at = at - datetime.timedelta(days=days)
+        key = f"billing.remind:{account}:{end}:{days}"
+        wanted.append(jobs.later(kind="billing.remind", key=key, due_at=due_at, account=account))
+    jobs.put_all(act.connection, wanted)
 
 
 def _due(act: _Act, effect: machine.Due) -> None:
@@ -267,14 +304,12 @@ def _changed(connection: sa.Connection, now: datetime.datetime, account: str, he
 def _put(
     connection: sa.Connection, account: str, what: _What, on: datetime.date, first: datetime.date | None = None
 ) -> None:
-    """A job at the beginning of a day. Priorities are the order of what falls on one instant (C7); payments and
-    cancellations are not jobs, they are there before."""
+    """A job at the beginning of a day. Priorities are the order of what falls on one instant (C7), with that of the
+    boundary between; payments and cancellations are not jobs, they are there before."""
     key = f"billing.{what}:{account}:{on}" + (f":{first}" if first else "")
     due_at = _midnight(on)
     if what == "unfreeze":
         jobs.put(connection, kind="billing.unfreeze", key=key, due_at=due_at, account=account, priority=20)
-    elif what == "boundary":
-        jobs.put(connection, kind="billing.boundary", key=key, due_at=due_at, account=account, priority=30)
     elif what == "trial_over":
         jobs.put(connection, kind="billing.trial_over", key=key, due_at=due_at, account=account, priority=40)
     elif what == "retry":
@@ -286,8 +321,10 @@ def _put(
 def _save(connection: sa.Connection, account: str, held: Held) -> None:
     values = {"version": held.version, "state": held.one.state, "plan": _plan_of(held.one)}
     values |= {"currency": held.currency, "price": held.price, "machine": msgspec.json.encode(held.one).decode()}
-    if not inserts.once(connection, subscriptions, {"account": account, **values}, index_elements=["account"]):
-        connection.execute(subscriptions.update().where(subscriptions.c.account == account).values(values))
+    if held.version > 1 or not inserts.once(
+        connection, subscriptions, {"account": account, **values}, index_elements=["account"]
+    ):
+        connection.execute(_SAVE, {"of": account, **values})
 
 
 def _plan_of(one: Subscription) -> str:
@@ -305,4 +342,5 @@ def _midnight(day: datetime.date) -> datetime.datetime:
 
 
 _ROW = subscriptions.select().where(subscriptions.c.account == sa.bindparam("account"))
+_SAVE = subscriptions.update().where(subscriptions.c.account == sa.bindparam("of"))
 _STATE = sa.select(subscriptions.c.state).where(subscriptions.c.account == sa.bindparam("account"))

@@ -11,8 +11,10 @@ moment, and each payment of all customers would wait for the one row of the gate
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -23,6 +25,7 @@ from control_plane.errors import Conflict
 from control_plane.ledger import tables
 from control_plane.ledger.chart import Account, Line
 from control_plane.money import Money
+from control_plane.storage.store import savepoint
 
 # How many transactions of the journal are read at once in a replay.
 PAGE = 500
@@ -63,18 +66,18 @@ def post(
     ValueError for an instant without a zone.
     """
     content = (aware(effective_at), reason, ref, sorted(lines))
-    known = _by_key(connection, idem_key)
-    if known is not None:
-        if (known.effective_at, known.reason, known.ref, sorted(known.lines)) != content:
-            raise Conflict("key_used", f"the key {idem_key!r} stands for another transaction")
-        return known.id
     head = {"idem_key": idem_key, "effective_at": effective_at, "recorded_at": now, "reason": reason, "ref": ref}
     try:
         # A savepoint, so that a refusal leaves nothing even where the caller goes on.
-        with connection.begin_nested():
+        with savepoint(connection):
             return _write(connection, head, lines)
-    except IntegrityError as error:
-        told = str(error.orig)
+    except (IntegrityError, _KeyTaken) as error:
+        known = _by_key(connection, idem_key)
+        if known is not None:
+            if (known.effective_at, known.reason, known.ref, sorted(known.lines)) != content:
+                raise Conflict("key_used", f"the key {idem_key!r} stands for another transaction") from None
+            return known.id
+        told = str(getattr(error, "orig", ""))
         if "ledger.below_zero" in told:
             raise Conflict("below_zero", "there is not as much on the account as would be taken from it") from error
         if "ledger.unbalanced" in told or "ledger.empty" in told:
@@ -112,33 +115,48 @@ def replay(posted: Iterable[Transaction]) -> dict[Account, int]:
 
 
 def _write(connection: sa.Connection, head: dict[str, object], lines: Sequence[Line]) -> int:
-    rows = [{"account_id": _account_id(connection, line.account), "amount": line.amount} for line in lines]
-    posting = _insert(connection, tables.transactions).values(head).returning(tables.transactions.c.id)
-    tx_id = int(connection.execute(posting).scalar_one())
-    if rows:
-        numbered = [{"tx_id": tx_id, "number": number, **row} for number, row in enumerate(rows, 1)]
-        connection.execute(tables.lines.insert(), numbered)
-    connection.execute(tables.seals.insert().values(tx_id=tx_id))
-    return tx_id
+    tx_id = connection.execute(_insert(connection.dialect.name, tables.transactions), head).scalar_one_or_none()
+    if tx_id is None:
+        raise _KeyTaken
+    rows = [
+        {"tx": tx_id, "place": number, "minor": line.amount, **_key(line.account)}
+        for number, line in enumerate(lines, 1)
+    ]
+    # Of accounts that are there, as nearly always. PostgreSQL's driver does not count the rows of several at once.
+    if rows and connection.execute(_LINES, rows).rowcount != len(rows):
+        there = set(connection.scalars(_PLACES, {"tx": tx_id}))
+        missing = [row for row in rows if row["place"] not in there]
+        for row in missing:
+            _open(connection, lines[row["place"] - 1].account)
+        if missing:
+            connection.execute(_LINES, missing)
+    connection.execute(_SEAL, {"tx_id": tx_id})
+    return int(tx_id)
 
 
-def _account_id(connection: sa.Connection, account: Account) -> int:
-    """Of an account that is opened where it is not there yet."""
-    key = {"kind": account.kind, "owner": account.owner, "currency": account.currency}
-    found = connection.execute(sa.select(tables.accounts.c.id).filter_by(**key)).scalar()
-    if found is None:
-        opening = _insert(connection, tables.accounts).values(key).returning(tables.accounts.c.id)
-        found = connection.execute(opening).scalar_one()
-    return int(found)
+class _KeyTaken(Exception):
+    """PostgreSQL did nothing: there is a transaction under this key."""
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sa.Insert:
-    """Of a row that was looked for and not found.
+def _open(connection: sa.Connection, account: Account) -> None:
+    """An account that is not there yet."""
+    if connection.execute(_ACCOUNT_ID, _key(account)).scalar() is None:
+        connection.execute(_insert(connection.dialect.name, tables.accounts), _key(account)).scalar_one()
+
+
+def _key(account: Account) -> dict[str, str]:
+    return {"kind": account.kind, "owner": account.owner, "currency": account.currency}
+
+
+@functools.cache
+def _insert(dialect: str, table: sa.Table) -> sa.Executable:
+    """Gives its id.
 
     SQLite has one writer at a time. On PostgreSQL another may have written it meanwhile, where this transaction cannot
     see it: to do nothing then is what PostgreSQL answers with a serialization failure, so that the store tries again.
     """
-    return insert(table).on_conflict_do_nothing() if connection.dialect.name == "postgresql" else table.insert()
+    made = insert(table).on_conflict_do_nothing() if dialect == "postgresql" else table.insert()
+    return made.returning(table.c.id)
 
 
 def _sums(
@@ -159,14 +177,22 @@ def _sums(
 
 
 def _by_key(connection: sa.Connection, idem_key: str) -> Transaction | None:
-    found = _page(connection, tables.transactions.c.idem_key == idem_key)
+    found = _transactions(connection, connection.execute(_BY_KEY, {"key": idem_key}).all())
     return found[0] if found else None
 
 
 def _page(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Transaction]:
     """At most a page of the transactions of which this is true, in the order of their ids."""
     head = tables.transactions.c
-    heads = connection.execute(sa.select(tables.transactions).where(which).order_by(head.id).limit(PAGE)).all()
+    return _transactions(
+        connection, connection.execute(sa.select(tables.transactions).where(which).order_by(head.id).limit(PAGE)).all()
+    )
+
+
+def _transactions(connection: sa.Connection, heads: Sequence[sa.Row[Any]]) -> list[Transaction]:
+    """With their lines."""
+    if not heads:
+        return []
     lines: dict[int, list[Line]] = {row.id: [] for row in heads}
     question = (
         sa.select(tables.lines, tables.accounts)
@@ -180,3 +206,18 @@ def _page(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Tran
         Transaction(row.id, row.idem_key, row.effective_at, row.recorded_at, row.reason, row.ref, tuple(lines[row.id]))
         for row in heads
     ]
+
+
+# Written once: for SQLAlchemy that costs more than asking them.
+_BY_KEY = sa.select(tables.transactions).where(tables.transactions.c.idem_key == sa.bindparam("key"))
+_ACCOUNT = [tables.accounts.c[name] == sa.bindparam(name) for name in ("kind", "owner", "currency")]
+_ACCOUNT_ID = sa.select(tables.accounts.c.id).where(*_ACCOUNT)
+_TX = sa.bindparam("tx", type_=sa.BigInteger)
+_LINES = tables.lines.insert().from_select(
+    ["tx_id", "number", "account_id", "amount"],
+    sa.select(
+        _TX, sa.bindparam("place", type_=sa.Integer), tables.accounts.c.id, sa.bindparam("minor", type_=sa.BigInteger)
+    ).where(*_ACCOUNT),
+)
+_PLACES = sa.select(tables.lines.c.number).where(tables.lines.c.tx_id == _TX)
+_SEAL = tables.seals.insert()

@@ -9,19 +9,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane.mail.message import Mail, Sender, compose
+from control_plane.mail.message import Mail, Sender, compose, write
 from control_plane.running import outbox
 from control_plane.running.canonical import JSON
 
 # A talk over SMTP has about ten steps, each with a time-out of its own.
 LEASE_S = 120
-_CHECKED_BY = Sender("check@localhost")
 
 
 def put(connection: sa.Connection, now: datetime.datetime, mail: Mail, key: str, account: str | None) -> bool:
-    """Send this after the commit, once a key. It is composed here and thrown away, so that a mail that cannot be
-    written fails whoever asks for it and never the one who carries it. Raises what `compose` raises."""
-    compose(mail, _CHECKED_BY, key=key, at=now)
+    """Send this after the commit, once a key. It is written here and thrown away, so that a mail that cannot be
+    written fails whoever asks for it and never the one who carries it. Raises what `message.write` raises."""
+    write(mail)
     payload: dict[str, JSON] = {
         "to": mail.to,
         "name": mail.name,
@@ -37,14 +36,16 @@ def deliverer(
     post: Callable[[EmailMessage, outbox.Letter], None],
     refused: outbox.WhenRefused = outbox.nothing,
     arrived: outbox.WhenArrived = outbox.unread,
+    *,
+    idempotent: bool = False,
 ) -> outbox.Deliverer:
-    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused` and `arrived` as in
-    outbox.Deliverer."""
+    """Carries the outbox's mail: `post` is `smtp.Smtp.post` or `mailbox.Mailbox.post`; `refused`, `arrived` and
+    `idempotent` (as the mailbox is, and no mail server) as in outbox.Deliverer."""
 
     def carry(letter: outbox.Letter) -> None:
         post(compose(mail_of(letter.payload), sender, key=letter.key, at=letter.put_at), letter)
 
-    return outbox.Deliverer(carry, refused, LEASE_S, arrived)
+    return outbox.Deliverer(carry, refused, LEASE_S, arrived, idempotent)
 
 
 def mail_of(payload: Any) -> Mail:

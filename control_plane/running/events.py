@@ -35,11 +35,9 @@ def emit(
 ) -> int:
     """Add an event with the account's next number, and return that. It holds ids and codes, no personal values. The
     number is drawn in the caller's transaction: what is rolled back leaves no gap."""
-    first = inserts.insert(connection, event_counter).values(account=account, last=1)
-    drawn = first.on_conflict_do_update(index_elements=["account"], set_={"last": event_counter.c.last + 1})
-    seq = int(connection.execute(drawn.returning(event_counter.c.last)).scalar_one())
+    seq = inserts.counted_up(connection, event_counter, "account", account)
     row = {"account": account, "seq": seq, "id": _id(account, seq), "kind": kind, "payload": payload, "at": now}
-    connection.execute(event.insert().values(row))
+    connection.execute(_EMIT, row)
     return seq
 
 
@@ -58,6 +56,9 @@ def last(connection: sa.Connection, account: str) -> int:
     """The number of the account's newest event; 0 before the first."""
     wanted = sa.select(event_counter.c.last).where(event_counter.c.account == account)
     return connection.execute(wanted).scalar_one_or_none() or 0
+
+
+_EMIT = event.insert()
 
 
 def _id(account: str, seq: int) -> str:

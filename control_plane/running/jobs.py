@@ -1,9 +1,13 @@
 """What happens later: one row a job, with a key of its own and its business time.
 
-A runner takes due jobs in the order of (due_at, priority, id), each in one transaction of its own. Whatever hour it is
-really, the handler is given `due_at`, so that late, repeated and big-step runs come to the same. Jobs of one account
-never overtake each other: while one waits to be tried again, the later ones of its account wait too. A job that failed
-PARK_AFTER times is parked, its account's jobs stand still, the staff gets a task; everybody else goes on.
+A runner takes due jobs in the order of (due_at, priority, id). Whatever hour it is really, the handler is given
+`due_at`, so that late, repeated and big-step runs come to the same. Jobs of one account never overtake each other:
+while one waits to be tried again, the later ones of its account wait too. A job that failed PARK_AFTER times is parked,
+its account's jobs stand still, the staff gets a task; everybody else goes on.
+
+Jobs that stand at one place of the order (`due_at` and priority) and were never tried are taken and done several in one
+transaction, each behind a savepoint of its own: all that a job does is kept, or nothing of it. They are of different
+accounts, or of none. One that fails, and every one that was tried before, is done alone.
 
 Handlers must be repeatable: all they write has keys, so that a second run of a job changes nothing.
 """
@@ -11,8 +15,10 @@ Handlers must be repeatable: all they write has keys, so that a second run of a 
 from __future__ import annotations
 
 import datetime
+import functools
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +30,7 @@ from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import job
+from control_plane.storage.columns import Instant, Serial
 from sfu import logs
 
 log = logging.getLogger("stentor.control")
@@ -65,19 +72,34 @@ def put(
     """Have this done at `due_at` (or as soon as can be when that is past). A key that was put before, even if that job
     was done or cancelled, changes nothing and gives False. Smaller priorities go first. Raises ValueError for a key
     that is more than ids and codes."""
+    row = later(kind=kind, key=key, due_at=due_at, account=account, payload=payload, priority=priority)
+    return inserts.once(connection, job, row, index_elements=["key"])
+
+
+def later(
+    *,
+    kind: str,
+    key: str,
+    due_at: datetime.datetime,
+    account: str | None,
+    payload: Mapping[str, JSON] | None = None,
+    priority: int = 100,
+) -> Mapping[str, Any]:
+    """A job for `put_all`; as `put`, which puts one."""
     canonical.plain(key, kind)
     values: dict[str, Any] = {"key": key, "kind": kind, "account": account, "payload": payload or {}}
-    values |= {"due_at": due_at, "try_at": due_at, "priority": priority, "state": "waiting", "attempts": 0}
-    return inserts.once(connection, job, values, index_elements=["key"])
+    return values | {"due_at": due_at, "try_at": due_at, "priority": priority, "state": "waiting", "attempts": 0}
+
+
+def put_all(connection: sa.Connection, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Several, by one statement; of those whose key was put before nothing changes."""
+    inserts.each_once(connection, job, wanted, index_elements=["key"])
 
 
 def cancel(connection: sa.Connection, key: str) -> bool:
     """It shall not happen. False when there is no such job or it was done. A parked one lets its account go on. The key
     stays taken: what put it will not put it again when it is repeated."""
-    cancelled = connection.execute(
-        job.update().where(job.c.key == key, job.c.state.in_(("waiting", "parked"))).values(state="cancelled")
-    )
-    return cancelled.rowcount == 1
+    return connection.execute(_CANCEL, {"of": key}).rowcount == 1
 
 
 def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
@@ -86,31 +108,43 @@ def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
     The attempt is counted before the work, in a transaction of its own: a job that takes the whole process with it
     comes up again by itself, and is parked as well in the end.
     """
-    first = (
-        sa.select(job)
-        .where(job.c.due_at <= now, job.c.try_at <= now, *_may_go())
-        .order_by(job.c.due_at, job.c.priority, job.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    while (row := connection.execute(first).one_or_none()) is not None:
-        if row.attempts >= PARK_AFTER:
-            _park(connection, now, _job(row), "the process ended in it")
+    taken = take_some(connection, now, 1)
+    return taken[0] if taken else None
+
+
+def take_some(connection: sa.Connection, now: datetime.datetime, most: int) -> list[Job]:
+    """As `take`, the first so many in their order, as far as they are due at one instant with one priority: what one of
+    them puts for later comes after them all. More than one only of those that were never tried: whatever took the
+    process with it the last time is alone when it does so again, and is parked alone."""
+    while rows := connection.execute(_FIRST, {"now": now, "most": most}).all():
+        if rows[0].attempts >= PARK_AFTER:
+            _park(connection, now, _job(rows[0]), "the process ended in it")
             continue
-        connection.execute(job.update().where(job.c.id == row.id).values(attempts=row.attempts + 1, try_at=now + LEASE))
-        return _job(row, row.attempts + 1)
-    return None
+        chosen = list(itertools.takewhile(functools.partial(_beside, rows[0]), rows)) or rows[:1]
+        connection.execute(_TAKE, [{"of": row.id, "put_off": now + LEASE} for row in chosen])
+        return [_job(row, row.attempts + 1) for row in chosen]
+    return []
+
+
+def _beside(first: Any, row: Any) -> bool:
+    """Whether it may be done together with the first."""
+    return not row.attempts and (row.due_at, row.priority) == (first.due_at, first.priority)
 
 
 def hold(connection: sa.Connection, taken: Job) -> bool:
     """Lock it for the transaction that does it. False when another one did it, is at it, or it was cancelled."""
-    wanted = sa.select(job.c.id).where(job.c.id == taken.id, job.c.state == "waiting")
-    return connection.execute(wanted.with_for_update(skip_locked=True)).one_or_none() is not None
+    return connection.execute(_HOLD, {"of": taken.id}).one_or_none() is not None
 
 
-def done(connection: sa.Connection, taken: Job) -> None:
-    """In the same transaction as the work."""
-    connection.execute(job.update().where(job.c.id == taken.id).values(state="done", error=None))
+def hold_all(connection: sa.Connection, taken: Sequence[Job]) -> set[int]:
+    """As `hold`, several; the ids of those that are still to be done."""
+    return set(connection.scalars(_HOLD_ALL, {"of": [one.id for one in taken]}))
+
+
+def done(connection: sa.Connection, *taken: Job) -> bool:
+    """In the same transaction as the work. False when one of them was cancelled meanwhile, so the work must not be
+    kept."""
+    return not taken or connection.execute(_DONE, {"of": [one.id for one in taken]}).rowcount == len(taken)
 
 
 def failed(connection: sa.Connection, now: datetime.datetime, taken: Job, fault: Exception) -> None:
@@ -147,15 +181,13 @@ def unpark(connection: sa.Connection, now: datetime.datetime, *, key: str, actor
 
 def next_at(connection: sa.Connection) -> datetime.datetime | None:
     """When the next job may be tried. It may be in the past; None when nothing waits that may go."""
-    first = sa.select(job.c.try_at).where(*_may_go()).order_by(job.c.try_at).limit(1)
-    return connection.execute(first).scalar_one_or_none()
+    return connection.execute(_NEXT_AT).scalar_one_or_none()
 
 
 def oldest_due(connection: sa.Connection) -> datetime.datetime | None:
     """The business time of the first job that may go, by its place in the order; it may lie ahead. None when nothing
     waits that may go."""
-    first = sa.select(job.c.due_at).where(*_may_go()).order_by(job.c.due_at, job.c.priority, job.c.id).limit(1)
-    return connection.execute(first).scalar_one_or_none()
+    return connection.execute(_OLDEST_DUE).scalar_one_or_none()
 
 
 def parked(connection: sa.Connection) -> list[Job]:
@@ -170,7 +202,7 @@ def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
     mine = other.c.account == job.c.account
     before = sa.tuple_(other.c.due_at, other.c.priority, other.c.id) < sa.tuple_(job.c.due_at, job.c.priority, job.c.id)
     return (
-        job.c.state == "waiting",
+        job.c.state == _WAITING,
         ~sa.exists().where(mine, other.c.state == "parked"),
         ~sa.exists().where(mine, other.c.state == "waiting", before),
     )
@@ -193,3 +225,29 @@ def _park(connection: sa.Connection, now: datetime.datetime, poison: Job, error:
 def _job(row: Any, attempts: int | None = None) -> Job:
     counted = row.attempts if attempts is None else attempts
     return Job(row.id, row.key, row.kind, row.account, row.due_at, row.payload, counted)
+
+
+# Written out, not bound: an index of the waiting rows alone is used by who says so in the statement itself.
+_WAITING = sa.literal_column("'waiting'")
+_IN_ORDER = (job.c.due_at, job.c.priority, job.c.id)
+_NOW = sa.bindparam("now", type_=Instant)
+_FIRST = (
+    sa.select(job)
+    .where(job.c.due_at <= _NOW, job.c.try_at <= _NOW, *_may_go())
+    .order_by(*_IN_ORDER)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_AT = sa.select(job.c.try_at).where(*_may_go()).order_by(job.c.try_at).limit(1)
+_OLDEST_DUE = sa.select(job.c.due_at).where(*_may_go()).order_by(*_IN_ORDER).limit(1)
+_MINE = job.c.id == sa.bindparam("of", type_=Serial)
+_TAKE = job.update().where(_MINE).values(attempts=job.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
+_HOLD = sa.select(job.c.id).where(_MINE, job.c.state == "waiting").with_for_update(skip_locked=True)
+_THEY_WAIT = (job.c.id.in_(sa.bindparam("of", expanding=True)), job.c.state == "waiting")
+_HOLD_ALL = sa.select(job.c.id).where(*_THEY_WAIT).with_for_update(skip_locked=True)
+_DONE = job.update().where(*_THEY_WAIT).values(state="done", error=None)
+_CANCEL = (
+    job.update()
+    .where(job.c.key == sa.bindparam("of"), job.c.state.in_(("waiting", "parked")))
+    .values(state="cancelled")
+)

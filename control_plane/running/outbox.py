@@ -8,7 +8,8 @@ try off before the attempt begins: who dies in the middle loses nothing, the row
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import outbox
+from control_plane.storage.columns import Instant, Serial
 
 Kind = Literal["mail", "media", "gateway"]
 # For ever, at last four times a day: a row is sent, refused for good, or waits.
@@ -69,14 +71,18 @@ def unread(connection: sa.Connection, now: datetime.datetime, letter: Letter, an
 @dataclass(frozen=True)
 class Deliverer:
     """Carries rows of one kind. `carry` returns when the other side has it, raises Refused, or anything else to have it
-    tried again; it must end within `lease_s`. `refused` runs in the transaction that writes a refusal down (a bounced
-    address raises its flag there), `arrived` in the one that writes down that it was sent; it is given what `carry`
-    returned (a gateway's answer)."""
+    tried again; it must end within `lease_s`, less a second. `refused` runs in the transaction that writes a refusal
+    down (a bounced address raises its flag there), `arrived` in the one that writes down that it was sent; it is given
+    what `carry` returned (a gateway's answer).
+
+    `idempotent`: what comes there again under its key changes nothing, however many answers a crash loses. Then several
+    answers are written down in one transaction."""
 
     carry: Callable[[Letter], Any]
     refused: WhenRefused = nothing
     lease_s: int = 60
     arrived: WhenArrived = unread
+    idempotent: bool = False
 
 
 def put(
@@ -97,28 +103,38 @@ def put(
 
 def claim(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int) -> Letter | None:
     """The first row of this kind that may be tried now; for `lease_s` nobody else gets it."""
-    first = (
-        sa.select(outbox)
-        .where(outbox.c.kind == kind, outbox.c.try_at <= now, *_may_go())
-        .order_by(outbox.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(first).one_or_none()
-    if row is None:
-        return None
+    claimed = claim_some(connection, now, kind, lease_s, 1)
+    return claimed[0] if claimed else None
+
+
+def claim_some(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int, most: int) -> list[Letter]:
+    """As `claim`, the first so many; more than one only of those that were never tried. They are of different accounts
+    (or of none): each account's go in order."""
+    rows = connection.execute(_FIRST, {"of_kind": kind, "now": now, "most": most}).all()
+    chosen = list(itertools.takewhile(lambda row: not row.attempts, rows)) or rows[:1]
     put_off = now + datetime.timedelta(seconds=lease_s)
-    connection.execute(outbox.update().where(outbox.c.id == row.id).values(attempts=row.attempts + 1, try_at=put_off))
-    return Letter(row.id, row.key, row.kind, row.account, row.payload, row.put_at, row.attempts + 1)
+    if chosen:
+        connection.execute(_CLAIM, [{"of": row.id, "put_off": put_off} for row in chosen])
+    return [Letter(row.id, row.key, row.kind, row.account, row.payload, row.put_at, row.attempts + 1) for row in chosen]
 
 
-def sent(connection: sa.Connection, now: datetime.datetime, letter: Letter) -> None:
-    """It has arrived. Its contents go (they name people, and may hold a link that opens something); its key stays."""
-    connection.execute(
-        outbox.update().where(outbox.c.id == letter.id).values(state="sent", payload={}, error=None, try_at=now)
-    )
-    if letter.attempts > 1:
-        tasks.settle(connection, now, kind=STUCK, ref=letter.kind, actor="system:outbox")
+def give_back(connection: sa.Connection, now: datetime.datetime, letters: Sequence[Letter]) -> None:
+    """They were claimed and not tried: their attempts do not count, and anybody may claim them."""
+    for one in letters:
+        connection.execute(
+            outbox.update()
+            .where(outbox.c.id == one.id, outbox.c.state == "waiting", outbox.c.attempts == one.attempts)
+            .values(attempts=one.attempts - 1, try_at=now)
+        )
+
+
+def sent(connection: sa.Connection, now: datetime.datetime, *letters: Letter) -> None:
+    """They have arrived. Their contents go (they name people, and may hold a link that opens something); their keys
+    stay."""
+    if letters:
+        connection.execute(_SENT, [{"of": one.id, "now": now} for one in letters])
+    for kind in sorted({one.kind for one in letters if one.attempts > 1}):
+        tasks.settle(connection, now, kind=STUCK, ref=kind, actor="system:outbox")
 
 
 def refused(connection: sa.Connection, now: datetime.datetime, letter: Letter, code: str) -> None:
@@ -156,8 +172,7 @@ def again(connection: sa.Connection, now: datetime.datetime, *, key: str, actor:
 
 def next_at(connection: sa.Connection, kind: str) -> datetime.datetime | None:
     """When the next row of this kind may be tried; None when none waits."""
-    first = sa.select(outbox.c.try_at).where(outbox.c.kind == kind, *_may_go()).order_by(outbox.c.try_at).limit(1)
-    return connection.execute(first).scalar_one_or_none()
+    return connection.execute(_NEXT_AT, {"of_kind": kind}).scalar_one_or_none()
 
 
 def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
@@ -169,4 +184,24 @@ def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
         other.c.state == "waiting",
         other.c.id < outbox.c.id,
     )
-    return (outbox.c.state == "waiting", ~sa.exists().where(before))
+    return (outbox.c.state == _WAITING, ~sa.exists().where(before))
+
+
+# Written out, not bound: an index of the waiting rows alone is used by who says so in the statement itself.
+_WAITING = sa.literal_column("'waiting'")
+# Compared as a text made of it, so that the way leads through what waits and not through all of this kind that ever left.
+_KIND = outbox.c.kind.concat("") == sa.bindparam("of_kind")
+_NOW = sa.bindparam("now", type_=Instant)
+_FIRST = (
+    sa.select(outbox)
+    .where(_KIND, outbox.c.try_at <= _NOW, *_may_go())
+    .order_by(outbox.c.try_at, outbox.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_AT = sa.select(outbox.c.try_at).where(_KIND, *_may_go()).order_by(outbox.c.try_at).limit(1)
+_MINE = outbox.c.id == sa.bindparam("of", type_=Serial)
+_CLAIM = (
+    outbox.update().where(_MINE).values(attempts=outbox.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
+)
+_SENT = outbox.update().where(_MINE).values(state="sent", payload={}, error=None, try_at=_NOW)

@@ -14,6 +14,8 @@ from control_plane.running import inserts
 from control_plane.running.canonical import JSON
 from control_plane.running.tables import staff_task
 
+_OPEN = staff_task.c.done_at.is_(None)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -38,8 +40,7 @@ def raise_task(
 ) -> bool:
     """Ask the staff. False when the same question is open already."""
     values = {"kind": kind, "ref": ref, "account": account, "payload": payload or {}, "raised_at": now}
-    is_open = {"index_elements": ["kind", "ref"], "index_where": staff_task.c.done_at.is_(None)}
-    return inserts.once(connection, staff_task, values, **is_open)
+    return inserts.once(connection, staff_task, values, index_elements=["kind", "ref"], index_where=_OPEN)
 
 
 def settle(connection: sa.Connection, now: datetime.datetime, *, kind: str, ref: str, actor: str) -> None:

@@ -1,30 +1,43 @@
-"""[I/O] All that runs, in single steps: one job, one row of the outbox, one call of a webhook.
+"""[I/O] All that runs, in single steps: some jobs, some rows of the outbox, one call of a webhook.
 
 `runner` takes these steps in threads by the real clock, `control_plane.clockwork` one after another by a test clock.
+A step takes up to TOGETHER jobs or rows that wait for nobody: on a disk a commit costs more than many a job.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from control_plane.errors import Unavailable
 from control_plane.running import jobs, outbox, tables, webhooks
 from control_plane.running.faults import told
-from control_plane.storage.store import Store
+from control_plane.storage.store import Store, in_the_way, savepoint
 from sfu import logs
 
 # What Store.write says when others were in its way again and again.
 BUSY = "busy"
 log = logging.getLogger("stentor.control")
+# More would save little, and whoever wants to write meanwhile waits for all of them.
+TOGETHER = 8
+# So long letters of one step are begun; the rest is left for the next. Whose answer came first waits no longer.
+TOGETHER_WITHIN_S = 0.5
+T = TypeVar("T", jobs.Job, "Carried")
 Step = Callable[[datetime.datetime], bool]
 NextAt = Callable[[sa.Connection], datetime.datetime | None]
 # (lane, kind, result) of a step that was taken; results are "done", "sent", "delivered", "refused", "failed".
 Tried = Callable[[str, str, str], None]
+
+
+# A letter, and what its carrier returned.
+Carried = tuple[outbox.Letter, Any]
 
 
 def untold(lane: str, kind: str, result: str) -> None:
@@ -64,54 +77,47 @@ class Work:
         return lanes
 
     def job(self, now: datetime.datetime) -> bool:
-        """Do the first job that may be tried now. A handler that raises is written down and tried again later."""
+        """Do the first jobs that may be tried now. A handler that raises is written down and tried again later."""
         if not self._waits(jobs.next_at, now):
             return False
-        taken = self.store.write(lambda connection: jobs.take(connection, now))
-        if taken is None:
-            return False
-        try:
-            self.store.write(lambda connection: self._do(connection, taken))
-        except Exception as fault:
-            self._not_done(taken, now, fault)
-        else:
-            self.tried("jobs", taken.kind, "done")
-        return True
+        taken = self.store.write(lambda connection: jobs.take_some(connection, now, TOGETHER))
+        done, alone = self._do_together(taken)
+        for one in alone:
+            try:
+                self.store.write(functools.partial(self._do, taken=one))
+            except Exception as fault:
+                self._not_done(one, now, fault)
+            else:
+                done.append(one)
+        for one in done:
+            self.tried("jobs", one.kind, "done")
+        return bool(taken)
 
     def letter(self, kind: str, now: datetime.datetime) -> bool:
-        """Carry the first row of this kind that may be tried now."""
+        """Carry the first rows of this kind that may be tried now."""
         if not self._waits(lambda connection: outbox.next_at(connection, kind), now):
             return False
         deliverer = self.deliverers[kind]
-        letter = self.store.write(lambda connection: outbox.claim(connection, now, kind, deliverer.lease_s))
-        if letter is None:
-            return False
-        try:
-            answer = deliverer.carry(letter)
-
-            def arrive(connection: sa.Connection) -> None:
-                deliverer.arrived(connection, now, letter, answer)
-                outbox.sent(connection, now, letter)
-
-            self.store.write(arrive)
-        except outbox.Refused as refusal:
-            code = refusal.code
-            log.warning("outbox refused", extra=logs.fields(**_which(letter), code=code))
-
-            def refuse(connection: sa.Connection) -> None:
-                outbox.refused(connection, now, letter, code)
-                deliverer.refused(connection, now, letter)
-
-            self.store.write(refuse)
-            self.tried("outbox", kind, "refused")
-        except Exception as fault:
-            log.warning("outbox failed", extra=logs.fields(**_which(letter), tries=letter.attempts, fault=told(fault)))
-            because = fault
-            self.store.write(lambda connection: outbox.failed(connection, now, letter, because))
-            self.tried("outbox", kind, "failed")
-        else:
-            self.tried("outbox", kind, "sent")
-        return True
+        claimed = self.store.write(
+            lambda connection: outbox.claim_some(connection, now, kind, deliverer.lease_s, TOGETHER)
+        )
+        answered: list[Carried] = []
+        began = time.monotonic()
+        for place, letter in enumerate(claimed):
+            if place and time.monotonic() - began > TOGETHER_WITHIN_S:
+                self.store.write(functools.partial(outbox.give_back, now=now, letters=claimed[place:]))
+                break
+            try:
+                answered.append((letter, deliverer.carry(letter)))
+            except outbox.Refused as refusal:
+                self._refused(letter, now, refusal.code)
+            except Exception as fault:
+                self._not_sent(letter, now, fault)
+            if not deliverer.idempotent:
+                self._arrived(kind, now, answered)
+                answered = []
+        self._arrived(kind, now, answered)
+        return bool(claimed)
 
     def hook(self, now: datetime.datetime) -> bool:
         """Tell the next event to an endpoint that may be tried now."""
@@ -126,14 +132,102 @@ class Work:
         self.tried("webhooks", "webhook", "failed" if answer.error else "delivered")
         return True
 
+    def _together(
+        self,
+        several: Sequence[T],
+        act: Callable[[sa.Connection, T], None],
+        finish: Callable[[sa.Connection, Sequence[T]], None],
+    ) -> tuple[list[T], list[T]]:
+        """Several in one transaction, each behind a savepoint of its own; `finish` is given those that went well. They,
+        and those that have to be done alone: what failed here is told by how it fails there."""
+        if len(several) < 2:
+            return [], list(several)
+
+        def all_of_them(connection: sa.Connection) -> tuple[list[T], list[T]]:
+            well: list[T] = []
+            alone: list[T] = []
+            for one in several:
+                try:
+                    with savepoint(connection):
+                        act(connection, one)
+                except Exception as fault:
+                    if in_the_way(fault):
+                        raise
+                    alone.append(one)
+                else:
+                    well.append(one)
+            finish(connection, well)
+            return well, alone
+
+        try:
+            return self.store.write(all_of_them)
+        except Exception:
+            # Not even the commit: one of them broke what is looked at in the end, or the database is busy.
+            return [], list(several)
+
+    def _do_together(self, taken: Sequence[jobs.Job]) -> tuple[list[jobs.Job], list[jobs.Job]]:
+        held: set[int] = set()
+
+        def act(connection: sa.Connection, one: jobs.Job) -> None:
+            if one is taken[0]:
+                held.clear()
+                held.update(jobs.hold_all(connection, taken))
+            if one.id in held:
+                self._handle(connection, one)
+
+        def finish(connection: sa.Connection, well: Sequence[jobs.Job]) -> None:
+            if not jobs.done(connection, *(one for one in well if one.id in held)):
+                raise LookupError("one of them cancelled another")
+
+        return self._together(taken, act, finish)
+
     def _do(self, connection: sa.Connection, taken: jobs.Job) -> None:
-        if not jobs.hold(connection, taken):
-            return
+        if jobs.hold(connection, taken):
+            self._handle(connection, taken)
+            jobs.done(connection, taken)
+
+    def _handle(self, connection: sa.Connection, taken: jobs.Job) -> None:
         handler = self.handlers.get(taken.kind)
         if handler is None:
             raise LookupError(f"no handler for jobs of kind {taken.kind}")
         handler(connection, taken.due_at, taken)
-        jobs.done(connection, taken)
+
+    def _arrived(self, kind: str, now: datetime.datetime, answered: Sequence[Carried]) -> None:
+        def arrive(connection: sa.Connection, one: Carried) -> None:
+            self.deliverers[kind].arrived(connection, now, *one)
+
+        def sent(connection: sa.Connection, well: Sequence[Carried]) -> None:
+            outbox.sent(connection, now, *(letter for letter, _ in well))
+
+        def both(connection: sa.Connection, one: Carried) -> None:
+            arrive(connection, one)
+            sent(connection, [one])
+
+        well, alone = self._together(answered, arrive, sent)
+        for one in alone:
+            try:
+                self.store.write(functools.partial(both, one=one))
+            except Exception as fault:
+                self._not_sent(one[0], now, fault)
+            else:
+                well.append(one)
+        for _ in well:
+            self.tried("outbox", kind, "sent")
+
+    def _refused(self, letter: outbox.Letter, now: datetime.datetime, code: str) -> None:
+        log.warning("outbox refused", extra=logs.fields(**_which(letter), code=code))
+
+        def refuse(connection: sa.Connection) -> None:
+            outbox.refused(connection, now, letter, code)
+            self.deliverers[letter.kind].refused(connection, now, letter)
+
+        self.store.write(refuse)
+        self.tried("outbox", letter.kind, "refused")
+
+    def _not_sent(self, letter: outbox.Letter, now: datetime.datetime, fault: Exception) -> None:
+        log.warning("outbox failed", extra=logs.fields(**_which(letter), tries=letter.attempts, fault=told(fault)))
+        self.store.write(lambda connection: outbox.failed(connection, now, letter, fault))
+        self.tried("outbox", letter.kind, "failed")
 
     def _not_done(self, taken: jobs.Job, now: datetime.datetime, fault: Exception) -> None:
         log.warning("job failed", extra=logs.fields(**_which(taken), tries=taken.attempts, fault=told(fault)))

@@ -22,7 +22,7 @@ def kinds(source: str) -> set[str]:
     """The kinds of the jobs that this source puts. A kind that cannot be read is an error: write it out."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "jobs.put":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("jobs.put", "jobs.later"):
             (kind,) = [keyword.value for keyword in node.keywords if keyword.arg == "kind"]
             assert isinstance(kind, ast.Constant), ast.unparse(node)
             found.add(str(kind.value))
@@ -39,5 +39,6 @@ def test_each_kind_that_is_put_has_a_handler_and_each_handler_a_kind() -> None:
 
 def test_a_kind_that_nobody_can_read_is_not_passed_over() -> None:
     assert kinds("jobs.put(connection, kind='a.b', key='k')\njobs.cancel(connection, 'k')") == {"a.b"}
+    assert kinds("jobs.put_all(connection, [jobs.later(kind='c.d', key='k')])") == {"c.d"}
     with pytest.raises(AssertionError):
         kinds("jobs.put(connection, kind=name, key='k')")

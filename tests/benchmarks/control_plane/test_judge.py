@@ -132,3 +132,36 @@ def test_one_who_is_not_in_misses_the_gate(
     out = a_minute(grants, [30.0] * entered, failed)[0]
     assert (out.value, out.verdict) == (40.0 - entered, "missed")
     assert told in out.note
+
+
+def night(subscribers: int, took_s: float, faults: Sequence[str] = ()) -> judge.Night:
+    return judge.Night(
+        subscribers=subscribers,
+        took_s=took_s,
+        cpu_s=took_s,
+        statements={"jobs": 30 * subscribers, "gateway": 20 * subscribers},
+        commits={"jobs": subscribers},
+        faults=list(faults),
+    )
+
+
+def test_a_night_has_as_much_time_as_there_are_renewals_and_a_larger_one_takes_no_longer_for_each() -> None:
+    found = judge.renewals([night(500, 3.0), night(1000, 7.0)])
+    assert [figure.verdict for figure in found] == ["aim", "aim", "over", "aim", "over"]
+    assert found[-1].value == pytest.approx(7 / 6)
+    assert "50 statements, 1 commits" in found[0].note
+
+
+def test_a_renewal_that_came_twice_misses_the_gate_however_fast_the_night_was() -> None:
+    fault = "invoices, and of how many: (501, 500), not (500, 500)"
+    (_, exact) = judge.renewals([night(500, 0.1, [fault])])
+    assert exact.verdict == "missed" and exact.note == fault
+
+
+def test_a_grant_beside_a_night_is_held_against_itself_before_it() -> None:
+    beside = judge.beside_a_night(night(500, 10.0), answers(10.0), answers(49.0))
+    assert [figure.verdict for figure in beside] == ["aim", "aim", "aim"]
+    slow, _, errors = judge.beside_a_night(night(500, 10.0), answers(10.0), answers(51.0) + answers(1.0, 1, status=503))
+    assert (slow.verdict, errors.verdict) == ("missed", "missed")
+    refused, *_ = judge.beside_a_night(night(2, 0.1), answers(10.0), answers(9.0, 3))
+    assert refused.verdict == "refused"

@@ -20,7 +20,7 @@ def read(made: Store, now: object = NOON) -> Backlog:
 
 
 def test_nothing_is_nought(made: Store) -> None:
-    none = {"mail": Waiting(0, 0.0), "media": Waiting(0, 0.0)}
+    none = {kind: Waiting(0, 0.0) for kind in ("mail", "media", "gateway")}
     tasks = {"job_parked": 0, "outbox_stuck": 0, "outbox_refused": 0}
     assert read(made) == Backlog(0, 0, 0.0, none, 0, 0.0, tasks, 0)
 
@@ -56,7 +56,7 @@ def test_the_outbox_by_kind_with_the_age_of_its_oldest(made: Store) -> None:
     made.write(lambda c: outbox.put(c, NOON, kind="media", key="end", account="acc_a", payload={}))
     advance_to(TestClock(NOON + 3 * MINUTE), work, NOON + HOUR)
     seen = read(made, NOON + HOUR)
-    assert seen.outbox == {"mail": Waiting(3, 3600.0), "media": Waiting(0, 0.0)}
+    assert seen.outbox == {"mail": Waiting(3, 3600.0), "media": Waiting(0, 0.0), "gateway": Waiting(0, 0.0)}
 
 
 def test_a_count_stops_where_it_is_enough(made: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from control_plane.errors import NotFound, Unavailable
+from control_plane.ledger import tables as ledger
 from control_plane.running import audit, jobs, tasks
 from control_plane.running.tables import job
-from control_plane.running.work import Work
+from control_plane.running.work import TOGETHER, Work
 from control_plane.storage.store import Store
 from tests.control_plane.running import made_up
 from tests.control_plane.running.made_up import DAY, HANDLERS, HOUR, MINUTE, NOON, SECOND, amounts, put, state
@@ -210,3 +211,86 @@ def test_a_job_cancelled_while_another_took_it_is_not_done(made: Store) -> None:
     assert taken is not None
     made.write(lambda connection: jobs.cancel(connection, "k"))
     assert not made.write(lambda connection: jobs.hold(connection, taken))
+
+
+def commits(store: Store) -> list[int]:
+    """Its length is how many transactions were committed since."""
+    seen: list[int] = []
+    sa.event.listen(store.engine, "commit", lambda connection: seen.append(1))
+    return seen
+
+
+def some(store: Store, count: int, kind: str = "note") -> None:
+    for number in range(count):
+        put(store, kind, f"j{number}", NOON, f"acc_{number}", amount=number, fails=0)
+
+
+def test_jobs_of_one_instant_and_of_strangers_are_done_in_one_transaction(made: Store) -> None:
+    some(made, TOGETHER + 1)
+    seen = commits(made)
+    assert work_off(Work(made, HANDLERS), NOON) == 2
+    assert amounts(made) == list(range(TOGETHER + 1))
+    assert len(seen) == 4, "taken and done, twice"
+
+
+def test_what_is_due_at_another_instant_is_not_done_together_for_it_may_come_after_what_the_first_puts(
+    made: Store,
+) -> None:
+    put(made, "rent", "a", NOON, left=1)
+    put(made, "note", "b", NOON + 60 * DAY, "acc_b", amount=2)
+    work_off(Work(made, HANDLERS), NOON + 90 * DAY)
+    assert amounts(made) == [1000, 1000, 2]
+
+
+def test_a_poison_job_among_others_leaves_nothing_of_itself_and_they_are_done(made: Store) -> None:
+    some(made, 3)
+    put(made, "flaky", "poison", NOON, "acc_p", fails=99)
+    put(made, "note", "last", NOON, "acc_z", amount=9)
+    work = Work(made, HANDLERS)
+    work_off(work, NOON)
+    assert amounts(made) == [0, 1, 2, 9]
+    assert state(made, "poison") == ("waiting", 1)
+    poisoned(work, NOON)
+    assert [one.key for one in made.read(jobs.parked)] == ["poison"]
+
+
+def test_one_that_breaks_what_the_commit_looks_at_holds_up_nobody(made: Store) -> None:
+    """A transaction of the ledger without its seal is refused in the end, when the savepoint is over."""
+
+    def unsealed(connection: sa.Connection, at: datetime.datetime, job: jobs.Job) -> None:
+        head = {"idem_key": job.key, "effective_at": at, "recorded_at": at, "reason": "r", "ref": ""}
+        connection.execute(ledger.transactions.insert(), head)
+
+    some(made, 3)
+    put(made, "unsealed", "poison", NOON, "acc_p")
+    work_off(Work(made, {**HANDLERS, "unsealed": unsealed}), NOON)
+    assert amounts(made) == [0, 1, 2]
+    assert state(made, "poison") == ("waiting", 1)
+
+
+def test_those_that_were_taken_when_the_process_died_are_done_one_by_one(made: Store) -> None:
+    """So the one that kills it is parked alone in the end."""
+    some(made, 3)
+    taken = made.write(lambda connection: jobs.take_some(connection, NOON, 8))
+    assert [one.attempts for one in taken] == [1, 1, 1]  # and here the process dies
+    later = NOON + jobs.LEASE
+    again = made.write(lambda connection: jobs.take_some(connection, later, 8))
+    assert [(one.key, one.attempts) for one in again] == [("j0", 2)]
+    put(made, "note", "new", NOON, "acc_new", amount=7)
+    assert work_off(Work(made, HANDLERS), later + jobs.LEASE) == 4
+
+
+def test_one_of_them_cancels_another_which_is_not_done(made: Store) -> None:
+    put(made, "revoke", "r", NOON, "acc_a", target="k")
+    put(made, "note", "k", NOON, "acc_b", amount=5)
+    work_off(Work(made, HANDLERS), NOON)
+    assert amounts(made) == [0]
+    assert state(made, "k") == ("cancelled", 1)
+
+
+def test_each_that_is_done_is_told_once(made: Store) -> None:
+    told: list[tuple[str, str, str]] = []
+    some(made, 2)
+    put(made, "flaky", "f", NOON, "acc_f", fails=1)
+    work_off(Work(made, HANDLERS, tried=lambda *words: told.append(words)), NOON)
+    assert sorted(told) == [("jobs", "flaky", "failed"), ("jobs", "note", "done"), ("jobs", "note", "done")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -141,3 +142,78 @@ def test_a_kind_without_a_deliverer_waits(store: Store) -> None:
     put(store, "m", kind="media")
     assert [lane.name for lane in Work(store, {}, {"mail": Deliverer(Outside())}).lanes()] == ["jobs", "mail"]
     assert row(store, "m") == ("waiting", 0, None)
+
+
+def commits(store: Store) -> list[int]:
+    """Its length is how many transactions were committed since."""
+    seen: list[int] = []
+    sa.event.listen(store.engine, "commit", lambda connection: seen.append(1))
+    return seen
+
+
+def test_answers_that_can_be_asked_for_again_are_written_down_together(store: Store) -> None:
+    for number in range(3):
+        put(store, f"k{number}", f"acc_{number}", "gateway")
+    arrived: list[str] = []
+    idempotent = Deliverer(Outside(), arrived=lambda *told: arrived.append(told[2].key), idempotent=True)
+    seen = commits(store)
+    assert settle(Work(store, {}, {"gateway": idempotent}), NOON, "gateway") == 1
+    assert arrived == ["k0", "k1", "k2"]
+    assert len(seen) == 2, "claimed, and answered"
+
+
+def test_what_nobody_can_ask_for_is_written_down_before_the_next_leaves(store: Store) -> None:
+    """Else a crash would send more than one of them twice."""
+    for number in range(3):
+        put(store, f"k{number}", f"acc_{number}")
+    left: list[str] = []
+
+    def carry(letter: Letter) -> None:
+        assert [row(store, key)[0] for key in left] == ["sent"] * len(left)
+        left.append(letter.key)
+
+    assert settle(Work(store, {}, {"mail": Deliverer(carry)}), NOON) == 1
+    assert left == ["k0", "k1", "k2"]
+
+
+def test_an_answer_that_cannot_be_written_down_waits_alone(store: Store) -> None:
+    for number in range(3):
+        put(store, f"k{number}", f"acc_{number}", "gateway")
+
+    def arrived(connection: sa.Connection, now: datetime.datetime, letter: Letter, answer: object) -> None:
+        if letter.key == "k1":
+            raise RuntimeError("a fault of ours")
+
+    work = Work(store, {}, {"gateway": Deliverer(Outside(), arrived=arrived, idempotent=True)})
+    settle(work, NOON, "gateway")
+    assert [row(store, f"k{number}")[:2] for number in range(3)] == [("sent", 1), ("waiting", 1), ("sent", 1)]
+
+
+def test_letters_that_were_claimed_when_the_process_died_come_up_one_by_one(store: Store) -> None:
+    for number in range(3):
+        put(store, f"k{number}", f"acc_{number}")
+    claimed = store.write(lambda connection: outbox.claim_some(connection, NOON, "mail", 60, 8))
+    assert len(claimed) == 3  # and here the process dies
+    again = store.write(lambda connection: outbox.claim_some(connection, NOON + 60 * SECOND, "mail", 60, 8))
+    assert [(one.key, one.attempts) for one in again] == [("k0", 2)]
+
+
+def test_of_letters_that_take_long_the_rest_is_left_to_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the first answer does not wait for eight, and no lease is over before its letter has left."""
+    for number in range(4):
+        put(store, f"k{number}", f"acc_{number}", "gateway")
+    spent = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: spent[0])
+    outside = Outside()
+
+    def carry(letter: Letter) -> None:
+        spent[0] += 0.3
+        outside(letter)
+
+    work = Work(store, {}, {"gateway": Deliverer(carry, idempotent=True)})
+    assert work.letter("gateway", NOON)
+    assert outside.keys == ["k0", "k1"]
+    assert [row(store, f"k{number}")[:2] for number in range(4)] == [("sent", 1)] * 2 + [("waiting", 0)] * 2
+    settle(work, NOON, "gateway")
+    assert outside.keys == ["k0", "k1", "k2", "k3"]
+    assert row(store, "k3") == ("sent", 1, None)

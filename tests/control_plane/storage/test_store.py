@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from control_plane.storage.columns import Instant
-from control_plane.storage.store import Store
+from control_plane.storage.store import Store, in_the_way, savepoint
 
 tables = sa.MetaData()
 counts = sa.Table("counts", tables, sa.Column("name", sa.Text, primary_key=True), sa.Column("count", sa.BigInteger))
@@ -71,3 +71,30 @@ def test_an_instant_comes_back_exactly_and_needs_a_zone(counted: Store) -> None:
     with pytest.raises(sa.exc.StatementError):
         naive = datetime.datetime(2026, 1, 1)
         counted.write(lambda connection: connection.execute(moments.insert().values(at=naive)))
+
+
+def test_what_fails_behind_a_savepoint_is_gone_and_the_rest_is_kept(counted: Store) -> None:
+    def act(connection: sa.Connection) -> None:
+        connection.execute(counts.update().values(count=1))
+        with pytest.raises(RuntimeError), savepoint(connection):
+            with savepoint(connection):
+                connection.execute(counts.insert().values(name="inner", count=7))
+            connection.execute(counts.update().values(count=5))
+            raise RuntimeError("in the middle")
+        with savepoint(connection):
+            connection.execute(counts.insert().values(name="b", count=2))
+
+    counted.write(act)
+    rows = sa.select(counts.c.name, counts.c.count).order_by(counts.c.name)
+    assert counted.read(lambda connection: connection.execute(rows).all()) == [("a", 1), ("b", 2)]
+
+
+def test_a_statement_that_the_database_refuses_behind_a_savepoint_stops_nothing(counted: Store) -> None:
+    def act(connection: sa.Connection) -> None:
+        with pytest.raises(sa.exc.IntegrityError) as refused, savepoint(connection):
+            connection.execute(counts.insert().values(name="a", count=7))
+        assert not in_the_way(refused.value)
+        connection.execute(counts.update().values(count=3))
+
+    counted.write(act)
+    assert count(counted) == 3
