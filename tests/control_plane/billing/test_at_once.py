@@ -12,6 +12,7 @@ from dataclasses import replace
 from control_plane import clockwork
 from control_plane.billing import settling
 from control_plane.billing.collector import Collector
+from control_plane.billing.payments import Payment
 from control_plane.errors import Unavailable
 from control_plane.gateway.fake.faults import Lost
 from control_plane.gateway.port import Succeeded
@@ -89,22 +90,18 @@ def test_a_deletion_and_the_payment_of_a_return_meet_and_one_of_them_wins_whole(
         limit = midnight(60)  # the last instant of the window; the deletion comes the moment after
         at.clock.advance_to(limit + MOMENT)
 
-        def pays() -> None:
-            waiting = list(running)
-            while waiting:
-                payment = waiting.pop()
-                came = Succeeded(f"ch_{payment.key}", payment.amount)
-                tell = functools.partial(settling.told, now=limit, setup=at.setup, key=payment.key, outcome=came)
+        def pays(payment: Payment) -> None:
+            came = Succeeded(f"ch_{payment.key}", payment.amount)
+            tell = functools.partial(settling.told, now=limit, setup=at.setup, key=payment.key, outcome=came)
+            while True:
                 try:
-                    store.write(tell)
+                    return store.write(tell)
                 except Unavailable:  # the other was in the way too often: whoever brings news brings it again
-                    waiting.append(payment)
+                    continue
 
-        def deletes() -> None:
-            while at.work.job(limit + MOMENT):
-                pass
-
-        at_once(pays, deletes)
+        # From one line each time: a thread that has the lock of SQLite takes it again before the other wakes up.
+        for payment in running:
+            at_once(functools.partial(pays, payment), lambda: at.work.job(limit + MOMENT))
         at.settle()
         back = [one for one in customers if one.status == "open"]
         gone = [one for one in customers if one.status == "deleted"]

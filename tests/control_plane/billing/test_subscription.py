@@ -48,7 +48,7 @@ from control_plane.billing.subscription import (
     WindowOver,
     WithdrawFreeze,
 )
-from control_plane.errors import Conflict
+from control_plane.errors import Conflict, Invalid
 from control_plane.periods import Period, Span, overlap
 from tests.control_plane.entries import entry
 
@@ -593,6 +593,60 @@ def test_an_end_leaves_nothing_that_could_go_on() -> None:
     assert lapsed.does(RequestCancel(NOON)) == (Close("cancelled", expired=True), Tell("ended"))
     over = declined()
     assert over.on(START + 120 * DAY).does(WindowOver()) == (Close("lapsed", expired=True), Tell("ended"))
+
+
+def test_a_trial_and_a_cancelled_one_end_with_what_is_told_of_them() -> None:
+    trial = Life()
+    assert trial.does(StartTrial()) == (Due("trial_over", START + 30 * DAY),)
+    cancelled = Life(trial.one, trial.today)
+    cancelled.does(RequestCancel(NOON))
+    undone = Life(cancelled.one, cancelled.today)
+    undone.does(UndoCancel())
+    assert undone.one == trial.one
+    assert cancelled.on(START + 30 * DAY).does(TrialOver()) == (Close("cancelled", expired=False), Tell("ended"))
+    over = Life(trial.one, START + 30 * DAY)
+    assert over.does(TrialOver()) == (Due("window_over", START + 120 * DAY), Tell("expired"))
+    (charge,) = over.does(Order(MONTHLY))
+    assert charge.charging.why == "first", "it never had a period"
+    over.does(Settled())
+    assert over.one.period == Period.month(START + 30 * DAY) and not over.one.autopay
+
+
+def test_a_renewal_that_is_paid_late_keeps_its_days_and_another_plan_waits_for_them() -> None:
+    life = Life.paying()
+    life.does(ChangeTerms(PROFESSIONAL, upgrade=False))
+    assert (life.one.terms, life.one.next_terms) == (MONTHLY, PROFESSIONAL)
+    life.on(life.end).does(Boundary())
+    assert life.on(life.today + 4 * DAY).does(Settled()) == (Opened(Period.month(START + 30 * DAY), PROFESSIONAL),)
+
+
+def test_a_freeze_that_its_card_refuses_is_told_and_nobody_asks_for_less_than_a_day() -> None:
+    life = Life.paying()
+    life.does(AskFreeze(90))
+    life.does(SetAutopay(on=False))
+    assert life.on(life.end).does(Boundary(CardMonth(2026, 11))) == (
+        Tell("freeze_refused"),
+        Due("window_over", START + 120 * DAY),
+        Tell("expired"),
+    )
+    for state in (Life(), Life.paying()):
+        with pytest.raises(Invalid):
+            state.does(AskFreeze(0))
+
+
+def test_a_card_that_comes_while_the_end_of_a_freeze_is_charged_changes_it_no_more() -> None:
+    life = frozen()
+    life.does(Unfreeze(by_hand=True))
+    before = life.one
+    assert life.does(ChangeCard(CardMonth(2026, 12))) == () and life.one == before
+    assert Life.paying().does(RequestCancel(NOON, staff=True, through_support=True)) == (Tell("cancel_requested"),)
+
+
+def test_what_is_known_told_and_asked_for_never_changes() -> None:
+    for value in (Terms, Charging, Subscription, *Event.__args__, *machine.Effect.__args__):
+        assert value.__dataclass_params__.frozen, value
+    assert machine.TRIAL_DAYS == StartTrial().days == 30
+    assert Terminate(cause=True) == Terminate(cause=True, bars=False)
 
 
 def test_what_follows_a_freeze_is_told_with_its_days() -> None:
