@@ -2,7 +2,8 @@
 
 The one source of plan names and of what each gives; what an account may have now is told by
 control_plane.billing.allowance. A price is a row that never changes (BIL-45); a new price is a new row, a notice of it
-and its withdrawal are rows too. So what anybody had to pay at any instant can be told for ever, and each line of an invoice names its row.
+and its withdrawal are rows too. So what anybody had to pay at any instant can be told for ever, and each line of an
+invoice names its row.
 
 Prices are net (BIL-14) and for one whole cycle of one piece.
 """
