@@ -215,13 +215,15 @@ def _at_once(connection: sa.Connection, event: str, since: datetime.datetime, un
     came = sa.select(records.from_at.label("at"), sa.literal(1).label("step"), sends.label("sends")).where(there)
     went = sa.select(records.to_at, sa.literal(-1), -sends).where(there)
     steps = sa.union_all(came, went).subquery()
-    # Who leaves at the moment at which another comes, or whose next record begins there, was not in twice.
-    order = {"order_by": (steps.c.at, steps.c.step), "rows": (None, 0)}
-    in_then = sa.select(
-        sa.func.sum(steps.c.step).over(**order).label("people"), sa.func.sum(steps.c.sends).over(**order).label("send")
-    ).subquery()
+    in_then = sa.select(_so_far(steps, "step").label("people"), _so_far(steps, "sends").label("send")).subquery()
     row = connection.execute(sa.select(sa.func.max(in_then.c.people), sa.func.max(in_then.c.send))).one()
     return Most(int(row[0] or 0), int(row[1] or 0))
+
+
+def _so_far(steps: sa.Subquery, column: str) -> sa.Over[Any]:
+    """The sum up to each step. Who leaves at the moment at which another comes, or at which his own next record begins,
+    was not in twice."""
+    return sa.func.sum(steps.c[column]).over(order_by=(steps.c.at, steps.c.step), rows=(None, 0))
 
 
 def _ran(

@@ -128,8 +128,8 @@ def bring(case: Case, state: str) -> None:
         body = {"reason": "abuse", "ticket": "T-1"}
         assert case.desk.call("POST", f"/staff/accounts/{case.account}/suspend", body).status_code == 200
     elif state in ("closed", "deleted"):
-        body = {"cause": True, "ground": "prohibited_practice", "ticket": "T-1"}
-        assert case.desk.call("POST", f"/staff/accounts/{case.account}/termination", body).status_code == 200
+        ended = {"cause": True, "ground": "prohibited_practice", "ticket": "T-1"}
+        assert case.desk.call("POST", f"/staff/accounts/{case.account}/termination", ended).status_code == 200
         case.at.days(31 if state == "deleted" else 1)
 
 
