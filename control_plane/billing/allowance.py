@@ -74,7 +74,7 @@ def notice(
     fresh = False
     for each in levels:
         row = {"account": account, "name": name, "level": each, "period": period, "at": now}
-        fresh = inserts.once(connection, limit_notices, row)
+        fresh = inserts.once(connection, limit_notices, row, index_elements=["account", "name", "level", "period"])
     return fresh
 
 
