@@ -48,7 +48,18 @@ PARTS = (
     Part("1 catalogue, prices and their notices", _billing("catalogue", "price_notices")),
     Part(
         "2 subscriptions: the machine, freeze, orders, add-ons, who ends and returns",
-        _billing("subscription", "subscriptions", "freeze", "orders", "add_ons", "following", "desk", "liability"),
+        _billing(
+            "agreement",
+            "subscription",
+            "subscription_lives",
+            "subscriptions",
+            "freeze",
+            "orders",
+            "add_ons",
+            "following",
+            "desk",
+            "liability",
+        ),
     ),
     Part("3, 4 money, taxes, invoices, PDF, export", _billing("charges", "tax", "document", "pdf", "words", "export")),
     Part(

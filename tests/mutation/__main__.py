@@ -44,7 +44,7 @@ TARGETS = {
     "control_plane/ledger/chart.py": [f"{LEDGER}/test_chart.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/tables.py": [f"{LEDGER}/test_migration.py", f"{LEDGER}/test_journal.py"],
     "control_plane/ledger/journal.py": [f"{LEDGER}/test_journal.py", f"{LEDGER}/test_model.py"],
-    "control_plane/billing/agreement.py": [f"{BILLING}/test_subscription.py"],
+    "control_plane/billing/agreement.py": [f"{BILLING}/test_agreement.py", f"{BILLING}/test_subscription.py"],
     "control_plane/billing/catalogue.py": [f"{BILLING}/test_catalogue.py"],
     "control_plane/billing/charges.py": [f"{BILLING}/test_charges.py"],
     "control_plane/billing/freeze.py": [f"{BILLING}/test_freeze.py", f"{BILLING}/test_subscription.py"],

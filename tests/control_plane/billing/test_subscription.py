@@ -1,20 +1,14 @@
-"""The subscription's machine: what is lived through at each edge, and random lives that keep the model's invariants."""
+"""The subscription's machine: what is lived through at each edge."""
 
 from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from control_plane.billing import subscription as machine
-from control_plane.billing.freeze import FREEZE_DAYS_MAX, CardMonth
+from control_plane.billing.freeze import CardMonth
 from control_plane.billing.subscription import (
     EXPIRED_DAYS,
     AskFreeze,
@@ -27,7 +21,6 @@ from control_plane.billing.subscription import (
     Collect,
     ConfirmCancel,
     Due,
-    Event,
     Failed,
     Opened,
     Order,
@@ -48,54 +41,10 @@ from control_plane.billing.subscription import (
     WindowOver,
     WithdrawFreeze,
 )
-from control_plane.errors import Conflict, Invalid
-from control_plane.periods import Period, Span, overlap
+from control_plane.errors import Invalid
+from control_plane.periods import Period, Span
+from tests.control_plane.billing.life import DAY, MONTHLY, NOON, PROFESSIONAL, START, YEARLY, Life, declined, frozen
 from tests.control_plane.entries import entry
-
-DAY = datetime.timedelta(days=1)
-START = datetime.date(2026, 11, 7)
-MONTHLY, YEARLY = Terms("basic", "month"), Terms("basic", "year")
-PROFESSIONAL = Terms("professional", "month")
-NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
-
-
-class Life:
-    """One subscription and the days on which things happen to it."""
-
-    def __init__(self, one: Subscription | None = None, today: datetime.date = START) -> None:
-        self.one, self.today = one or Subscription(), today
-
-    def does(self, event: Event) -> tuple[Any, ...]:
-        self.one, effects = machine.apply(self.one, event, self.today)
-        return effects
-
-    def refused(self, event: Event) -> str:
-        before = self.one
-        with pytest.raises(Conflict) as caught:
-            self.does(event)
-        assert self.one == before
-        return caught.value.code
-
-    def on(self, day: datetime.date) -> Life:
-        self.today = day
-        return self
-
-    @classmethod
-    def paying(cls, terms: Terms = MONTHLY) -> Life:
-        life = cls()
-        life.does(SetAutopay(on=True))
-        life.does(Order(terms))
-        life.does(Settled())
-        return life
-
-    @property
-    def state(self) -> str:
-        return self.one.state
-
-    @property
-    def end(self) -> datetime.date:
-        assert self.one.period is not None
-        return self.one.period.end
 
 
 def test_paid_it_runs_for_exactly_thirty_days_and_renews_without_a_gap() -> None:
@@ -249,13 +198,6 @@ def test_a_card_changed_for_one_that_ends_before_the_freeze_lets_it_go_on_paying
     life.does(AskFreeze(90, CardMonth(2027, 6)))
     told, charge = life.on(life.end).does(Boundary(CardMonth(2026, 11)))
     assert told == Tell("freeze_refused") and isinstance(charge, Charge)
-
-
-def frozen() -> Life:
-    life = Life.paying()
-    life.does(AskFreeze(90))
-    life.on(life.end).does(Boundary())
-    return life
 
 
 def test_unfrozen_by_hand_it_pays_from_that_day_once_however_often_it_is_asked() -> None:
@@ -453,15 +395,6 @@ def test_who_cancelled_and_came_back_has_not_cancelled() -> None:
     assert isinstance(charge, Charge)
 
 
-def declined() -> Life:
-    """With consent, by a renewal that was declined."""
-    life = Life.paying()
-    life.on(life.end).does(Boundary())
-    life.does(Failed())
-    assert life.state == "expired"
-    return life
-
-
 def test_what_cannot_be_is_refused_by_its_code() -> None:
     ended, renewing, ordering, trial = Life.paying(), Life.paying(), Life(), Life()
     ended.does(Terminate(cause=True))
@@ -642,13 +575,6 @@ def test_a_card_that_comes_while_the_end_of_a_freeze_is_charged_changes_it_no_mo
     assert Life.paying().does(RequestCancel(NOON, staff=True, through_support=True)) == (Tell("cancel_requested"),)
 
 
-def test_what_is_known_told_and_asked_for_never_changes() -> None:
-    for value in (Terms, Charging, Subscription, *Event.__args__, *machine.Effect.__args__):
-        assert value.__dataclass_params__.frozen, value
-    assert machine.TRIAL_DAYS == StartTrial().days == 30
-    assert Terminate(cause=True) == Terminate(cause=True, bars=False)
-
-
 def test_what_follows_a_freeze_is_told_with_its_days() -> None:
     asked = Life.paying()
     assert asked.does(AskFreeze(90)) == () and asked.one.freeze_days == 90
@@ -666,160 +592,6 @@ def test_what_follows_a_freeze_is_told_with_its_days() -> None:
     )
 
 
-def test_each_state_is_kept_as_text_and_read_again() -> None:
-    def life(*events: Event, of: Life | None = None) -> Life:
-        made = of or Life.paying()
-        for event in events:
-            made.does(event)
-        return made
-
-    yearly, renewing = Life.paying(YEARLY), Life.paying()
-    renewing.on(renewing.end).does(Boundary())
-    expired = Life.paying()
-    expired.does(SetAutopay(on=False))
-    expired.on(expired.end).does(Boundary())
-    lives = {
-        "none": Life(),
-        "trial": life(StartTrial(), of=Life()),
-        "first": life(Order(YEARLY), of=Life()),
-        "active": life(ChangeTerms(YEARLY, upgrade=False), RequestCancel(NOON), of=yearly),
-        "renewal": renewing,
-        "frozen": frozen(),
-        "unfreeze": life(Unfreeze(by_hand=True), of=frozen()),
-        "expired": expired,
-        "return": life(Terminate(cause=True, bars=True), Return(MONTHLY, overrules=True)),
-        "ended": life(Terminate(cause=True)),
-    }
-    for name, one in lives.items():
-        text = msgspec.json.encode(one.one)
-        assert msgspec.json.decode(text, type=Subscription) == one.one, name
-        assert name in (one.state, one.one.charging.why if one.one.charging else "")
-
-
-class Lives(RuleBasedStateMachine):
-    """One subscription through random days; charges end well or badly, late or at once."""
-
-    @initialize(start=st.dates(datetime.date(2024, 1, 1), datetime.date(2028, 12, 31)))
-    def begin(self, start: datetime.date) -> None:
-        self.life = Life(today=start)
-        self.paid: list[Period] = []
-        self.frozen: list[datetime.date] = []
-        self.due: dict[str, datetime.date] = {}
-        self.card: CardMonth | None = None
-
-    def does(self, event: Event) -> tuple[Any, ...]:
-        before, was_charging = self.life.state, self.life.one.charging
-        try:
-            effects = self.life.does(event)
-        except Conflict:
-            return ()
-        for effect in effects:
-            if isinstance(effect, Opened):
-                self.paid.append(effect.period)
-            if isinstance(effect, Due):
-                assert effect.on > self.life.today or effect.event == "unfreeze"
-                self.due[effect.event] = effect.on
-            if isinstance(effect, Charge):
-                assert was_charging is None, "one payment at a time"
-                assert before in ("none", "trial", "expired", "active", "frozen", "ended")
-            if isinstance(effect, Refund):
-                assert before == "active" and 0 < effect.unused_days < effect.period.days
-        return effects
-
-    @rule(days=st.integers(0, 100), well=st.booleans())
-    def days_pass(self, days: int, well: bool) -> None:
-        """Day by day, with what falls due on each; a charge that was begun ends on the day after."""
-        for _ in range(days):
-            self.life.today += DAY
-            if self.life.one.charging is not None:
-                self.does(Settled() if well else Failed())
-            self.does(Boundary(self.card))
-            for name, event in (
-                ("trial_over", TrialOver()),
-                ("unfreeze", Unfreeze(by_hand=False)),
-                ("window_over", WindowOver()),
-            ):
-                if self.due.get(name) == self.life.today:
-                    self.does(event)
-            if self.life.state == "frozen" and self.life.one.charging is None:
-                self.frozen.append(self.life.today)
-
-    @rule(
-        event=st.one_of(
-            st.builds(Order, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL])),
-            st.sampled_from([StartTrial(), WithdrawFreeze(), UndoCancel(), Collect(), Settled(), Failed()]),
-            st.just(RefuseReturn()),
-            st.builds(Unfreeze, st.booleans()),
-            st.builds(SetAutopay, st.booleans()),
-            st.builds(ChangeTerms, st.sampled_from([MONTHLY, YEARLY, PROFESSIONAL]), st.booleans()),
-            st.builds(RequestCancel, st.just(NOON), st.booleans(), st.booleans()),
-            st.builds(ConfirmCancel, st.just(NOON)),
-        )
-    )
-    def something_happens(self, event: Event) -> None:
-        self.does(event)
-
-    @rule(days=st.integers(1, FREEZE_DAYS_MAX))
-    def asks_for_a_freeze(self, days: int) -> None:
-        self.does(AskFreeze(days, self.card))
-
-    @rule(months=st.none() | st.integers(0, 30))
-    def gives_another_card(self, months: int | None) -> None:
-        if months is None:
-            self.card = None
-        else:
-            after = self.life.today + datetime.timedelta(days=30 * months)
-            self.card = CardMonth(after.year, after.month)
-        self.does(ChangeCard(self.card))
-
-    @precondition(lambda self: self.life.state != "ended")
-    @rule(cause=st.booleans(), chance=st.integers(0, 9))
-    def is_terminated(self, cause: bool, chance: int) -> None:
-        if chance == 0:
-            self.does(Terminate(cause, bars=cause))
-
-    @precondition(lambda self: self.life.state == "ended")
-    @rule(overrules=st.booleans())
-    def comes_back(self, overrules: bool) -> None:
-        barred = self.life.one.barred
-        effects = self.does(Return(MONTHLY, overrules))
-        assert not effects or overrules or not barred
-
-    @invariant()
-    def at_most_one_period_covers_a_day_and_no_frozen_day_is_paid(self) -> None:
-        open_ = [period for period in self.paid if period.end > self.life.today]
-        # Back after a termination, or with the card that pays an expired one: the older period had its days already.
-        if len(open_) > 1:
-            assert all(earlier.first < later.first for earlier, later in pairwise(open_))
-        for day in self.frozen:
-            assert not any(day in period for period in self.paid if period.first <= day)
-
-    @invariant()
-    def what_it_knows_belongs_to_its_state(self) -> None:
-        one = self.life.one
-        assert (one.frozen is not None) == (one.state == "frozen")
-        assert (one.expired_on is not None) >= (one.state == "expired")
-        assert one.state != "active" or (one.period is not None and one.terms is not None)
-        assert one.frozen is None or (one.freeze_days is not None and one.frozen.days <= one.freeze_days)
-        assert one.state != "trial" or one.trial_used
-        if one.state == "expired" and one.charging is None and one.expired_on is not None:
-            assert self.life.today < one.expired_on + EXPIRED_DAYS * DAY or self.due.get("window_over") is not None
-
-    @invariant()
-    def the_same_event_twice_in_a_row_asks_for_no_second_charge(self) -> None:
-        for event in (Boundary(self.card), Unfreeze(by_hand=False), Collect()):
-            once, first = machine.apply(self.life.one, event, self.life.today)
-            again, second = machine.apply(once, event, self.life.today)
-            assert not (
-                any(isinstance(one, Charge) for one in first) and any(isinstance(one, Charge) for one in second)
-            )
-            assert again == once or isinstance(event, Boundary)
-
-
-Lives.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestLives = Lives.TestCase
-
-
 def test_no_event_is_forgotten_and_none_changes_an_ended_one_but_its_return() -> None:
     ended = Life.paying()
     ended.does(Terminate(cause=True))
@@ -827,13 +599,3 @@ def test_no_event_is_forgotten_and_none_changes_an_ended_one_but_its_return() ->
     for event in (Boundary(), TrialOver(), Unfreeze(by_hand=False), WindowOver(), Collect(), ChangeCard(None)):
         assert machine.apply(over, event, START) == (over, ())
     assert set(machine._STEPS) == set(machine.Event.__args__)
-
-
-def test_paid_periods_of_an_undisturbed_life_never_overlap() -> None:
-    life, periods = Life.paying(), []
-    for _ in range(24):
-        assert life.one.period is not None
-        periods.append(life.one.period)
-        life.on(life.end).does(Boundary())
-        life.does(Settled())
-    assert overlap(periods) is None
