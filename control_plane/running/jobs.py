@@ -228,7 +228,7 @@ def _job(row: Any, attempts: int | None = None) -> Job:
 
 
 # Written out, not bound: an index of the waiting rows alone is used by who says so in the statement itself.
-_WAITING = sa.literal_column("'waiting'")
+_WAITING: sa.ColumnElement[str] = sa.literal_column("'waiting'")
 _IN_ORDER = (job.c.due_at, job.c.priority, job.c.id)
 _NOW = sa.bindparam("now", type_=Instant)
 _FIRST = (
