@@ -237,6 +237,7 @@ class Story(Host):
         await self.presses("Cancel my plan")
         await expect(self.page.get_by_role("status").first).to_contain_text("You have cancelled.")
         await self.until_it_says(f"all works until then, on {closed} your account is closed")
+        await self.reads(f"Paid until {last}; it does not renew.")  # the add-on
         await self.look(self.page, "billing-cancelled")
         return f"works until {last}"
 

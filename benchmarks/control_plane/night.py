@@ -230,7 +230,7 @@ async def _obey(folder: Path, count: int) -> None:
     subscribers.make(folder, count)
     clock = _Clock(EVE)
     store = Store(f"sqlite:///{folder / subscribers.FILE}")
-    built = assembly.build(told(store, str(folder), dev=True), clock)  # type: ignore[arg-type]
+    built = assembly.build(told(store, str(folder), dev=True), clock)
     store.close()
     room = await asyncio.to_thread(_room, built, clock)
     clockwork.settle(clock, built.work)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,7 +44,7 @@ class Buyer:
 
 def of(connection: sa.Connection, account: str) -> Buyer:
     """Raises NotFound, also for an account that was deleted."""
-    row = connection.execute(_BUYER, {"id": account}).one_or_none()
+    row: sa.Row[Any] | None = connection.execute(_BUYER, {"id": account}).one_or_none()
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     reads = row.email is not None and row.status in ("open", "suspended")
@@ -59,7 +60,7 @@ def of(connection: sa.Connection, account: str) -> Buyer:
     )
 
 
-_BUYER = (
+_BUYER: sa.Select[Any] = (
     sa.select(
         *(accounts.c[name] for name in ("status", "business_name", "address", "tax_number", "time_zone")),
         *(payers.c[name] for name in ("payer", "country", "discount", "discount_until")),

@@ -113,7 +113,12 @@ def ended(
     code: str = "",
 ) -> None:
     """Nothing more comes of it."""
-    values = {"of": payment.key, "state": state, "reference": reference or payment.reference, "code": code}
+    values: dict[str, Any] = {
+        "of": payment.key,
+        "state": state,
+        "reference": reference or payment.reference,
+        "code": code,
+    }
     values |= {"received": received.minor if received is not None else 0, "ended_at": now, "link": ""}
     connection.execute(_END, values)
     if payment.state == "needs_action":
