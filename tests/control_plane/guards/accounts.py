@@ -49,4 +49,5 @@ GUARDS = (
     Guard("ACC-25.2", _API + "accounts/entry.py", "httponly=True,", "httponly=False,"),
     Guard("ACC-26.1", _HERE + "staff.py", '.values(role="member", rights="")', '.values(role="owner", rights="")'),
     Guard("ACC-27.1", _HERE + "staff.py", "or now >= row.expires_at:", "or False:"),
+    Guard("ACC-27.1", _HERE + "staff.py", "    fields.ticket(ticket)\n    if not datetime", "    if not datetime"),
 )

@@ -18,6 +18,7 @@ GUARDS = (
     Guard("LEG-03.1", f"{_LEGAL}/texts.py", "        if newest_before[kind]:\n            _announce", "        if False:\n            _announce"),
     Guard("LEG-03.2", "control_plane/letters.py", "if mail.template in notices.TEMPLATES:", "if False:"),
     Guard("LEG-04.1", "control_plane/accounts/lifecycle.py", "    notices.ended(connection, now, row.id)", "    pass"),
+    Guard("LEG-04.1", "control_plane/assembly.py", "        uses.note(connection, now, accounts, caller, act)", "        pass"),
     Guard("LEG-04.1", "control_plane/rooms/joining.py", "    if found.use_awaited:", "    if False:"),
     Guard("LEG-03.1", f"{_LEGAL}/notices.py", "mailed_at=now if sent else None", "mailed_at=None"),
     Guard("LEG-03.2", f"{_LEGAL}/notices.py", "sa.func.coalesce(notices.c.bounced_at, sa.literal(now, Instant))", "sa.literal(now, Instant)"),

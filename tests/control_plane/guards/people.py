@@ -27,6 +27,7 @@ GUARDS = (
     Guard("ACC-16.1", _ENTRY, "    commercial_mail: bool = False", "    commercial_mail: bool = True"),
     Guard("ACC-16.2", f"{_HERE}/people.py", '"picture", "language", "commercial_mail")', '"picture", "language")'),
     Guard("ACC-16.3", f"{_HERE}/resets.py", "if row is not None and row.verified_at is not None:", "if False:"),
+    Guard("ACC-20.2", f"{_HERE}/profile.py", "hashlib.sha256(said.encode())", "hashlib.sha256(slug.encode())"),
     Guard("ACC-20.2", "control_plane/api/accounts/account.py", '"Cache-Control": "no-cache"}', '"Cache-Control": "public, max-age=600"}'),
     Guard("ACC-20.5", f"{_HERE}/account.py", 'return Access(False, False, "support", False, "hidden")', 'return Access(False, False, "support", False, "shown")'),
     Guard("ACC-21.2", f"{_HERE}/lifecycle.py", '"reason": row.reason, "ticket": ticket}', '"reason": "", "ticket": ticket}'),

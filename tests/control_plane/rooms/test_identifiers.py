@@ -61,6 +61,8 @@ def test_letters_other_signs_and_digits_of_other_scripts_are_refused() -> None:
             "１２３456789",
         ):
             assert refused(typed) == "event_id_malformed", typed
+        with pytest.raises(Invalid, match="digits only, such as 123 456 789"):
+            parse("123 456 78a")
 
 
 def test_a_leading_zero_is_refused_and_none_is_ever_given() -> None:
