@@ -163,10 +163,10 @@ def buy_add_on(
 def ask_freeze(
     connection: sa.Connection, now: datetime.datetime, setup: Setup, account: str, days: int, *, actor: str
 ) -> Subscription:
-    """From the next period on (BIL-21), not beyond the card (BIL-23). Raises Conflict "suspended" while the account is:
-    its paid days run on."""
+    """From the next period on (BIL-21), not beyond the card (BIL-23). Raises Conflict "freeze_suspended"
+    while the account is: its paid days run on."""
     if lifecycle.state(connection, account).status == "suspended":
-        raise Conflict("suspended", "an account that is suspended cannot be frozen")
+        raise Conflict("freeze_suspended", "an account that is suspended cannot be frozen")
     card = cards.on_file(connection, account)
     event = machine.AskFreeze(days, card.expires if card else None)
     return subscriptions.step(connection, now, setup, account, event, actor=actor)

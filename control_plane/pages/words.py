@@ -118,7 +118,7 @@ ERRORS = {
     "ground_unknown": N_("Choose a ground from the list."),
     "amount_not_positive": N_("Give a sum above zero."),
     "currency_unknown": N_("Choose a currency from the list."),
-    "suspended": N_("An account that is suspended cannot be frozen."),
+    "freeze_suspended": N_("An account that is suspended cannot be frozen."),
 }
 DONE = {
     "verified": N_("Your address is confirmed and your account is open. Sign in to begin."),

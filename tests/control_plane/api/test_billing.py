@@ -254,7 +254,7 @@ def test_nobody_who_is_suspended_freezes(at: Shop) -> None:
     body = {"reason": "abuse", "ticket": "T-1"}
     assert desk.call("POST", f"/staff/accounts/{jane.account}/suspend", body).status_code == 200
     with entry("BIL-21.10"):
-        assert jane.refused("POST", "/billing/freeze", {"days": 30}) == (409, "suspended")
+        assert jane.refused("POST", "/billing/freeze", {"days": 30}) == (409, "freeze_suspended")
         assert jane.standing["freeze_days"] is None and jane.standing["period_end"] == "2026-12-25"
 
 

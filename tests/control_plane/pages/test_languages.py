@@ -59,3 +59,8 @@ def test_a_choice_leads_back_to_the_page_and_nowhere_else(here: Site) -> None:
     assert foreign.response.headers["location"] == "/"
     odd = jane.post("/language", {"language": "pl\r\nset-cookie: a=b", "next": "/"}, follow=False)
     assert odd.status == 303 and "set-cookie" not in odd.response.headers
+
+
+def test_no_code_of_an_error_is_a_word_of_ours() -> None:
+    """`say` takes both: the badge "suspended" once told why a freeze was refused."""
+    assert not words.ERRORS.keys() & words._SENTENCES
