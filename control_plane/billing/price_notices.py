@@ -76,21 +76,18 @@ def handler(clock: Clock, setup: Setup, post: notices.Post) -> Handler:
 def _next(connection: sa.Connection, known: Catalogue, price: Price, after: str) -> Mapping[str, Price]:
     """The next accounts in the order of ids that renew at an earlier version, and that version."""
     earlier = {row.id: row for row in known.prices if row.key == price.key and row.published_at < price.published_at}
-    plans = sa.select(subscriptions.c.account, subscriptions.c.price).where(
-        subscriptions.c.state.in_(_RENEWING), subscriptions.c.price.in_(earlier), subscriptions.c.account > after
-    )
-    extras = sa.select(add_ons.c.account, add_ons.c.price).where(
-        add_ons.c.state == "active",
-        add_ons.c.recurring,
-        add_ons.c.cancelled_at.is_(None),
-        add_ons.c.price.in_(earlier),
-        add_ons.c.account > after,
-    )
-    asked = extras if price.item in known.add_ons else plans
+    if price.item in known.add_ons:
+        has = add_ons.c
+        renewing: sa.ColumnElement[bool] = (has.state == "active") & has.recurring & has.cancelled_at.is_(None)
+    else:
+        has = subscriptions.c
+        renewing = has.state.in_(_RENEWING)
+    those = renewing & has.price.in_(earlier) & (has.account > after)
+    batch = sa.select(has.account).where(those).distinct().order_by(has.account).limit(BATCH)
     found: dict[str, Price] = {}
-    # Of several pieces of one add-on the newest version that was paid counts.
-    for row in connection.execute(asked.distinct().order_by(sa.asc("account")).limit(BATCH)):
-        has = earlier[row.price]
-        if row.account not in found or found[row.account].published_at < has.published_at:
-            found[row.account] = has
+    # Of several pieces of one add-on the newest version that was paid counts, so an account's rows are read together.
+    for row in connection.execute(sa.select(has.account, has.price).where(those, has.account.in_(batch))):
+        paid = earlier[row.price]
+        if row.account not in found or found[row.account].published_at < paid.published_at:
+            found[row.account] = paid
     return found

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,52 +16,36 @@ from control_plane.running import audit
 from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.accounts.signing_up import email_of
+from tests.control_plane.killable import Program, running
 from tests.control_plane.people import START
 
-ROOT = Path(__file__).resolve().parents[3]
 SEED = int(os.environ.get("STENTOR_SEED", "20261125"))
 KILLS = 10
 
 
-class Program:
-    """tests/control_plane/accounts/signing_up.py, kept running."""
+class SignUps:
+    """tests/control_plane/accounts/signing_up.py, at this database."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, program: Program) -> None:
         self._url = store.engine.url.render_as_string(hide_password=False)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.control_plane.accounts.signing_up"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._program = program
 
     def run(self, number: int, seed: int, die_at: int = 0) -> int | None:
         """How many steps it took; None when it was killed at `die_at`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{self._url} {number} {seed} {die_at}\n")
-        self._process.stdin.flush()
-        how, said = self._process.stdout.readline().split()
-        assert how == "done" or int(said) == signal.SIGKILL
-        return int(said) if how == "done" else None
-
-    def close(self) -> None:
-        self._process.communicate()
+        return self._program.run(self._url, number, seed, die_at)
 
 
 @pytest.fixture
-def program(store: Store) -> Iterator[Program]:
+def program(store: Store) -> Iterator[SignUps]:
     seen.publish_texts(store, START)
-    started = Program(store)
-    yield started
-    started.close()
+    with running("tests.control_plane.accounts.signing_up") as started:
+        yield SignUps(store, started)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(0, marks=pytest.mark.long, id="every-step")])
 def test_a_sign_up_that_is_killed_anywhere_and_tried_again_is_one_sign_up(
-    store: Store, program: Program, kills: int
+    store: Store, program: SignUps, kills: int
 ) -> None:
     steps = program.run(0, 0)
     assert steps is not None and steps > 100

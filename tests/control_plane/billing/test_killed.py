@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,43 +18,17 @@ from control_plane.billing.tables import invoices, payments, periods, subscripti
 from control_plane.ledger import journal
 from control_plane.storage.store import Store
 from tests.control_plane.billing.till import MONTHLY, till
+from tests.control_plane.killable import NEVER, Program, running
 
-ROOT = Path(__file__).resolve().parents[3]
 START = datetime.datetime(2026, 11, 22, 9, 30, tzinfo=datetime.UTC)
 BOUNDARY = datetime.datetime(2026, 12, 22, tzinfo=datetime.UTC)
 
 
-class Program:
-    """tests/control_plane/billing/killed.py, kept running."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.control_plane.billing.killed"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, folder: Path, at: datetime.datetime, last: int = 0) -> int | None:
-        """Steps taken; None when it was killed at `last`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{folder} {at.isoformat()} {last}\n")
-        self._process.stdin.flush()
-        how, number = self._process.stdout.readline().split()
-        assert how == "done" or int(number) == signal.SIGKILL
-        return int(number) if how == "done" else None
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+    """Told a folder, where the clock stands, and the step at which it is killed."""
+    with running("tests.control_plane.billing.killed") as started:
+        yield started
 
 
 @pytest.fixture
@@ -110,8 +80,8 @@ def copy_of(eve: Path, name: str) -> Path:
 def killed_and_done(program: Program, eve: Path, steps: list[int], wanted: dict[str, Any]) -> None:
     for step in steps:
         made = copy_of(eve, f"at-{step}")
-        assert program.run(made, BOUNDARY, step) is None
-        program.run(made, BOUNDARY + datetime.timedelta(hours=1))
+        assert program.run(made, BOUNDARY.isoformat(), step) is None
+        program.run(made, (BOUNDARY + datetime.timedelta(hours=1)).isoformat(), NEVER)
         assert found(made) == wanted, f"killed at step {step}"
         shutil.rmtree(made)
 
@@ -119,7 +89,7 @@ def killed_and_done(program: Program, eve: Path, steps: list[int], wanted: dict[
 def whole(program: Program, eve: Path) -> tuple[int, dict[str, Any]]:
     """How many steps a renewal takes that nobody kills, and what it comes to."""
     made = copy_of(eve, "whole")
-    steps = program.run(made, BOUNDARY)
+    steps = program.run(made, BOUNDARY.isoformat(), NEVER)
     assert steps is not None and steps > 50
     wanted = found(made)
     assert wanted["charges"] == 3 and len(wanted["periods"]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
 import sqlalchemy as sa
 
 from control_plane.billing import price_notices, prices
@@ -64,6 +65,25 @@ def test_everybody_who_has_the_earlier_price_is_told_once_and_nobody_else(store:
         )  # fmt: skip
         assert mail.values["deadline"].startswith("2026-12-22T09:30")
         assert seen.jobs(store, "billing.price_notice") == []
+
+
+def test_who_paid_two_versions_is_told_of_the_newer_one_also_where_a_batch_ends(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_notices, "BATCH", 1)
+    with till(store) as at:
+        jane, ben = at.customer("jane"), at.customer("ben")
+        for one in (jane, ben):
+            one.orders(MONTHLY)
+            one.buys("storage")
+        publishes(at, 600, "storage", notice=False)
+        for one in (jane, ben):
+            one.buys("storage")
+        at.days(1)
+        publishes(at, 700, "storage")
+        at.settle()
+        for one in (jane, ben):
+            assert [mail.values["was"] for mail in one.mails("legal_fees")] == ["6.00 EUR"]
 
 
 def test_who_buys_after_the_price_is_out_pays_it_and_is_not_told(store: Store) -> None:

@@ -19,46 +19,26 @@ import sqlalchemy as sa
 from control_plane.running import audit, jobs, tables, webhooks
 from control_plane.storage.store import Store
 from tests.control_plane.conftest import POSTGRESQL
+from tests.control_plane.killable import NEVER, Program, running
 from tests.control_plane.running import made_up
 from tests.control_plane.running.made_up import DAY, NOON, SECOND, put
 from tests.control_plane.running.test_runner import until
+from tests.servers import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 # The clock goes on by so much between one process and the next: a lease is over then.
 APART_S = 600
 
 
-class Program:
-    """tests/control_plane/running/killed.py, kept running."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.control_plane.running.killed"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, url: str, outside: Path, *nows_s: int, last: int = 0) -> int | None:
-        """Steps taken; None when it was killed at `last`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{url} {outside} {','.join(map(str, nows_s))} {last}\n")
-        self._process.stdin.flush()
-        how, number = self._process.stdout.readline().split()
-        assert how == "done" or int(number) == signal.SIGKILL
-        return int(number) if how == "done" else None
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+    """Told a database, a file, where the clock stands, and the step at which it is killed."""
+    with running("tests.control_plane.running.killed") as started:
+        yield started
+
+
+def run(program: Program, store: Store, outside: Path, *nows_s: int, last: int = NEVER) -> int | None:
+    """Steps taken; None when it was killed at `last`."""
+    return program.run(address(store), outside, ",".join(map(str, nows_s)), last)
 
 
 def small_world(store: Store) -> None:
@@ -147,7 +127,7 @@ def address(store: Store) -> str:
 
 def finish(program: Program, store: Store, outside: Path, round: int) -> None:
     """Start again, as often as retries and leases need."""
-    assert program.run(address(store), outside, *(later * APART_S for later in range(round, round + 4))) is not None
+    assert run(program, store, outside, *(later * APART_S for later in range(round, round + 4))) is not None
 
 
 def arrived(outside: Path) -> list[str]:
@@ -163,7 +143,7 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_done_twice(
     program: Program, copies: Copy, tmp_path: Path, every: int
 ) -> None:
     whole, outside = copies(), tmp_path / "outside"
-    steps = program.run(address(whole), outside, 0)
+    steps = run(program, whole, outside, 0)
     assert steps is not None and steps > 60
     finish(program, whole, outside, 1)
     expected, letters = found(whole), arrived(outside)
@@ -171,7 +151,7 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_done_twice(
     for last in range(1, steps + 1, every):
         outside.unlink(missing_ok=True)
         store = copies()
-        assert program.run(address(store), outside, 0, last=last) is None
+        assert run(program, store, outside, 0, last=last) is None
         finish(program, store, outside, 1)
         assert found(store) == expected, f"killed at step {last}"
         again = arrived(outside)
@@ -185,14 +165,14 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_done_twice(
 def test_killed_again_and_again_it_comes_to_the_same(program: Program, copies: Copy, tmp_path: Path, seed: int) -> None:
     """Each new process is killed at a random step too, as long as it lives less than half of the work."""
     whole, outside = copies(), tmp_path / "outside"
-    steps = program.run(address(whole), outside, 0)
+    steps = run(program, whole, outside, 0)
     assert steps is not None
     finish(program, whole, outside, 1)
     expected, letters = found(whole), arrived(outside)
     outside.unlink()
     chance, store, round = random.Random(seed), copies(), 0
     kills = 0
-    while program.run(address(store), outside, round * APART_S, last=chance.randint(1, steps // 2)) is None:
+    while run(program, store, outside, round * APART_S, last=chance.randint(1, steps // 2)) is None:
         kills += 1
         round += 1
     finish(program, store, outside, round + 1)
