@@ -10,34 +10,26 @@ the fresh clone, which fetches packages; `--story` tells the story alone.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import socket
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
-from playwright.async_api import Playwright, async_playwright
+from playwright.async_api import Playwright
 
 from control_plane.running import audit
 from control_plane.storage.store import Store
-from tests import acceptance
+from tests import accept_stories
+from tests.accept_stories import CP, POSTGRESQL, Whole
 from tests.acceptance import Checks, Part
 from tests.accounts_killed import control_plane_dies
-from tests.accounts_story import STEPS, Story, begun, no_look
-from tests.control_plane import postgresql_server
-from tests.control_plane.whole import answers
-from tests.looks import Gallery
-from tests.servers import ROOT, free_port
+from tests.accounts_story import STEPS, Look, Story, begun
+from tests.servers import ROOT
 
 PICTURES = ROOT / "tests" / "artifacts" / "accounts"
 # Between meeting by a link and the suspension, while both are in.
 DEATH_AFTER = "they see and hear each other again"
-CP = "tests/control_plane"
-POSTGRESQL = {"STENTOR_TEST_POSTGRESQL": "1"}
 
 
 def _files(folder: str, *names: str) -> tuple[str, ...]:
@@ -78,58 +70,26 @@ PARTS = (
     Part("both engines: what needs the machine alone, on PostgreSQL", ("-m", "alone", CP), POSTGRESQL),
 )
 BY_EYE = (
-    f"the pictures in {PICTURES.relative_to(ROOT)}: is it clear on each what to do next",
     "fresh clone: `make test` passes (run it there)",
     "docs/control-plane.md, control-plane-legal.md and rooms.md say each reading taken where the text is open",
     "the page by keyboard alone, and read aloud by a screen reader",
 )
 
 
-async def clone_has_accounts() -> str:
-    """`make run` in a clone serves the control plane's front page beside the call's."""
-    control = free_port(socket.SOCK_STREAM)
-    with tempfile.TemporaryDirectory(prefix="stentor-accounts-") as folder:
-
-        async def front() -> str:
-            await answers(f"http://localhost:{control}")
-            return f"accounts at http://localhost:{control}"
-
-        return await acceptance.fresh_clone_runs(
-            free_port(socket.SOCK_STREAM),
-            *("--media-port", str(free_port(socket.SOCK_DGRAM))),
-            *("--control-port", str(control), "--control-folder", folder),
-            then=front,
-        )
+async def front(origin: str) -> str:
+    """That it answers at all is what counts."""
+    return f"accounts at {origin}"
 
 
-@contextlib.contextmanager
-def engine(name: str) -> Iterator[str]:
-    """control.database of a fresh database."""
-    if name == "SQLite":
-        yield ""
-        return
-    with postgresql_server.running() as address:
-        server = Store(address.format("postgres"))
-        with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("CREATE DATABASE stentor")
-        server.close()
-        yield address.format("stentor")
-
-
-async def tell(check: Checks, playwright: Playwright, name: str, gallery: Gallery | None) -> None:
-    """The whole story on one engine; it ends at the first step that does not hold, for the rest stands on it."""
+async def tell(check: Checks, playwright: Playwright, name: str, database: str, look: Look) -> None:
+    """The whole story on one engine, with a control plane that dies in the middle of it."""
     steps = [*STEPS]
     at = [line for line, _ in steps].index(DEATH_AFTER) + 1
     steps.insert(at, ("the control plane dies in the middle of it", control_plane_dies))
-    with tempfile.TemporaryDirectory(prefix="stentor-accounts-") as folder, engine(name) as database:
-        async with begun(playwright, Path(folder), database, gallery or no_look) as story:
-            for line, step in steps:
-                if not await check(f"{name}: {line}", functools.partial(step, story)):
-                    check.judge(f"{name}: the story was told to its end", False, "the rest stands on what failed")
-                    return
-            problems = story.faults()
-            check.judge(f"{name}: no page reported an error", not problems, "; ".join(problems)[:500] or "none")
-            await check(f"{name}: every chain of the audit holds", functools.partial(chains_hold, story))
+    with tempfile.TemporaryDirectory(prefix="stentor-accounts-") as folder:
+        async with begun(playwright, Path(folder), database, look) as story:
+            if await accept_stories.tell_steps(check, name, steps, story):
+                await check(f"{name}: every chain of the audit holds", functools.partial(chains_hold, story))
 
 
 async def chains_hold(story: Story) -> str:
@@ -145,34 +105,7 @@ async def chains_hold(story: Story) -> str:
     return f"{rows} rows"
 
 
-async def main(arguments: list[str]) -> int:
-    check = Checks(times=True)
-    began = time.monotonic()
-    if "--no-clone" in arguments or "--story" in arguments:
-        print("LEFT OUT: fresh clone: `make run` serves accounts (--no-clone)")
-    else:
-        await check("fresh clone: make run serves accounts", clone_has_accounts)
-    gallery = Gallery(PICTURES)
-    async with async_playwright() as playwright:
-        for name, seen in (("SQLite", gallery), ("PostgreSQL", None)):
-            try:
-                await tell(check, playwright, name, seen)
-            except Exception as error:  # a browser or a server that does not start fails its story, not the rest
-                check.judge(f"{name}: the story could be told", False, acceptance.short(error))
-    judged = gallery.judgement() or f"{gallery.taken} pictures in {PICTURES.relative_to(ROOT)}"
-    check.judge("no page is too wide, too faint or hard to reach", gallery.taken > 0 and not gallery.wrong, judged)
-    if "--story" not in arguments:
-        for part in PARTS:
-            await check(part.line, functools.partial(acceptance.holds, part), again=True)
-        await check("rule coverage", functools.partial(acceptance.says, "-m", "tests.control_plane.rule_coverage"))
-        await check("broken guards", functools.partial(acceptance.says, "-m", "tests.control_plane.broken_guards"))
-    for line in BY_EYE:
-        print(f"BY EYE: {line}")
-    print(f"in {time.monotonic() - began:.0f} s")
-    for line in check.failed:
-        print(f"failed: {line}")
-    return check.report()
-
+WHOLE = Whole("accounts", front, PICTURES, tell, PARTS, BY_EYE)
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main(sys.argv[1:])))
+    raise SystemExit(asyncio.run(accept_stories.run(WHOLE, sys.argv[1:])))

@@ -10,27 +10,21 @@ Options: `--no-clone` leaves out the fresh clone, which fetches packages; `--sto
 from __future__ import annotations
 
 import asyncio
-import functools
-import socket
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import httpx2
-from playwright.async_api import Playwright, async_playwright
+from playwright.async_api import Playwright
 
-from tests import acceptance
-from tests.accept_accounts import POSTGRESQL, engine
+from tests import accept_stories
+from tests.accept_stories import COVERAGE, CP, POSTGRESQL, Whole
 from tests.acceptance import Checks, Part
-from tests.accounts_story import no_look
+from tests.accounts_story import Look
 from tests.billing_story import STEPS, begun
-from tests.control_plane.whole import answers
-from tests.looks import Gallery
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT
 
 PICTURES = ROOT / "tests" / "artifacts" / "billing"
-CP = "tests/control_plane"
 API, PAGES = f"{CP}/api", f"{CP}/pages"
 SURFACE = (
     *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
@@ -76,79 +70,32 @@ PARTS = (
     ),
 )
 BY_EYE = (
-    f"the pictures in {PICTURES.relative_to(ROOT)}: does each say with days and sums what will happen before it does",
+    "does each page say with days and sums what will happen before it does",
     "fresh clone: `make test` passes (run it there)",
     "docs/billing.md says each reading taken where the text is open",
     "docs/rule-coverage.md: rules, entries, and the share of planted faults that a test caught",
 )
 
 
-async def clone_has_prices() -> str:
-    """`make run` in a clone serves the price list."""
-    control = free_port(socket.SOCK_STREAM)
+async def prices(origin: str) -> str:
+    """The public price list is there."""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        page = await http.get(f"{origin}/prices")
+    assert page.status_code == 200 and "Professional" in page.text
+    return f"prices at {origin}/prices"
+
+
+async def tell(check: Checks, playwright: Playwright, name: str, database: str, look: Look) -> None:
+    """The whole story on one engine, with the ledger at its end."""
     with tempfile.TemporaryDirectory(prefix="stentor-billing-") as folder:
-
-        async def prices() -> str:
-            await answers(f"http://localhost:{control}")
-            async with httpx2.AsyncClient(trust_env=False) as http:
-                page = await http.get(f"http://localhost:{control}/prices")
-            assert page.status_code == 200 and "Professional" in page.text
-            return "and plans with their prices"
-
-        return await acceptance.fresh_clone_runs(
-            free_port(socket.SOCK_STREAM),
-            *("--media-port", str(free_port(socket.SOCK_DGRAM))),
-            *("--control-port", str(control), "--control-folder", folder),
-            then=prices,
-        )
-
-
-async def tell(check: Checks, playwright: Playwright, name: str, gallery: Gallery | None) -> None:
-    """The whole story on one engine; it ends at the first step that does not hold, for the rest stands on it."""
-    with tempfile.TemporaryDirectory(prefix="stentor-billing-") as folder, engine(name) as database:
-        async with begun(playwright, Path(folder), database, gallery or no_look) as story:
-            for line, step in STEPS:
-                if not await check(f"{name}: {line}", functools.partial(step, story)):
-                    check.judge(f"{name}: the story was told to its end", False, "the rest stands on what failed")
-                    return
+        async with begun(playwright, Path(folder), database, look) as story:
+            await accept_stories.tell_steps(check, name, STEPS, story)
             for row in story.printed:
                 print(f"      {row}")
-            problems = story.faults()
-            check.judge(f"{name}: no page reported an error", not problems, "; ".join(problems)[:500] or "none")
 
 
-async def main(arguments: list[str]) -> int:
-    check = Checks(times=True)
-    began = time.monotonic()
-    if "--no-clone" in arguments or "--story" in arguments:
-        print("LEFT OUT: fresh clone: `make run` serves plans and prices (--no-clone)")
-    else:
-        await check("fresh clone: make run serves plans and prices", clone_has_prices)
-    gallery = Gallery(PICTURES)
-    async with async_playwright() as playwright:
-        for name, seen in (("SQLite", gallery), ("PostgreSQL", None)):
-            try:
-                await tell(check, playwright, name, seen)
-            except Exception as error:  # a browser or a server that does not start fails its story, not the rest
-                check.judge(f"{name}: the story could be told", False, acceptance.short(error))
-    judged = gallery.judgement() or f"{gallery.taken} pictures in {PICTURES.relative_to(ROOT)}"
-    check.judge("no page is too wide, too faint or hard to reach", gallery.taken > 0 and not gallery.wrong, judged)
-    if "--story" not in arguments:
-        for part in PARTS:
-            await check(part.line, functools.partial(acceptance.holds, part), again=True)
-        for line, program in (
-            ("rule coverage", "tests.control_plane.rule_coverage"),
-            ("broken guards", "tests.control_plane.broken_guards"),
-            ("planted faults", "tests.mutation"),
-        ):
-            await check(line, functools.partial(acceptance.says, "-m", program))
-    for line in BY_EYE:
-        print(f"BY EYE: {line}")
-    print(f"in {time.monotonic() - began:.0f} s")
-    for line in check.failed:
-        print(f"failed: {line}")
-    return check.report()
-
+PROGRAMS = (*COVERAGE, ("planted faults", "tests/mutation"))
+WHOLE = Whole("plans and prices", prices, PICTURES, tell, PARTS, BY_EYE, PROGRAMS)
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main(sys.argv[1:])))
+    raise SystemExit(asyncio.run(accept_stories.run(WHOLE, sys.argv[1:])))
