@@ -47,11 +47,17 @@ class Words:
 
     def amount(self, money: Money) -> str:
         """With as many digits as the currency has, without its name."""
-        return format_currency(money.decimal(), money.currency, "#,##0.00", self._locale).strip()
+        return self._written(money, "").strip()
 
     def sum(self, money: Money) -> str:
         """With the currency's letters, which say more than a sign that several currencies share."""
-        return format_currency(money.decimal(), money.currency, "#,##0.00\N{NO-BREAK SPACE}¤¤", self._locale)
+        return self._written(money, "\N{NO-BREAK SPACE}¤¤")
+
+    def _written(self, money: Money, name: str) -> str:
+        # The digits are those of the standard. Babel's own leave out coins that are in no purse any more: 1.27 HUF of
+        # tax would be 1.
+        form = f"#,##0.{'0' * money.digits}" if money.digits else "#,##0"
+        return format_currency(money.decimal(), money.currency, form + name, self._locale, currency_digits=False)
 
     def percent(self, part: Fraction) -> str:
         """Exact to a hundredth of a percent."""

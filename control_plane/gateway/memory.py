@@ -222,9 +222,10 @@ class MemoryGateway:
         """The books, with all that was due by now entered first, the oldest first."""
         with self._shelf.open() as drawer:
             now = self._clock.now()
-            for due in sorted(drawer.of(Due), key=lambda due: due.at):
-                if due.at <= now:
-                    _settle(Books(drawer, due.at, self._name), due)
+            # One at a time: an order that arrived late is charged, and its charge may have been due by now as well.
+            while overdue := [due for due in drawer.of(Due) if due.at <= now]:
+                due = min(overdue, key=lambda due: due.at)
+                _settle(Books(drawer, due.at, self._name), due)
             yield Books(drawer, now, self._name)
 
     @contextlib.contextmanager

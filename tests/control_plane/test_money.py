@@ -319,5 +319,8 @@ def test_minor_units_are_those_of_the_standard() -> None:
     unwritten = {"AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER", "IQD"}
     fractions = get_global("currency_fractions")
     written = {code: fractions.get(code, fractions["DEFAULT"])[0] for code in MINOR_DIGITS}
-    assert {code for code in MINOR_DIGITS if written[code] != MINOR_DIGITS[code]} == unwritten
+    differ = {code for code in MINOR_DIGITS if written[code] != MINOR_DIGITS[code]}
+    # Babel 2.19 took other coins out of use, and paras into it again; both releases may be installed.
+    assert differ in (unwritten, unwritten - {"RSD"} | {"COP", "HUF", "IDR"})
+    unwritten |= differ
     assert {MINOR_DIGITS[code] for code in unwritten - {"IQD"}} == {2} and MINOR_DIGITS["IQD"] == 3

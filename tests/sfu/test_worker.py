@@ -235,9 +235,8 @@ async def test_a_handshake_ends_with_keys_in_the_kernel_and_every_datagram_in_on
     assert peer.ssl.get_selected_srtp_profile() == b"SRTP_AEAD_AES_128_GCM"
     await client.send(b"\x80\x60" + bytes(30))  # with keys, garbage is a wrong tag; without, NO_KEYS
     await client.check()
-    counters = await worker.counters()
+    counters = await balanced(worker)
     assert (counters.arrivals["SRTP_BAD_TAG"], counters.arrivals["NO_KEYS"]) == (1, 0)
-    assert sum(counters.arrivals.values()) == counters.packets["received"]
     assert counters.rows == {"peers": 1, "tracks": 0, "layers": 0, "slots": 1}
 
 
@@ -375,6 +374,15 @@ async def settled(worker: Process, handed_or_dropped: int) -> channel.Counters:
             counters = await worker.counters()
             stun_verdicts = sum(n for name, n in counters.counters.items() if name.startswith("stun_"))
             if stun_verdicts + counters.arrivals["UNKNOWN_PATH"] >= handed_or_dropped:
+                return counters
+
+
+async def balanced(worker: Process) -> channel.Counters:
+    """Counters in which every datagram has one verdict. An answer leaves before the kernel has counted its burst."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            counters = await worker.counters()
+            if sum(counters.arrivals.values()) == counters.packets["received"] > 0:
                 return counters
 
 

@@ -13,7 +13,7 @@ from control_plane import catalogues
 from control_plane.billing.tax import NO_TAX, Treatment
 from control_plane.billing.words import AREA, Words
 from control_plane.legal.kinds import LANGUAGES
-from control_plane.money import Money
+from control_plane.money import MINOR_DIGITS, Money
 from control_plane.periods import Span
 
 DAY = datetime.date(2026, 11, 22)
@@ -65,6 +65,14 @@ def test_a_currency_has_as_many_digits_as_it_has() -> None:
     words = Words("en")
     assert words.amount(Money(1_234, "JPY")) == "1,234" and plain(words.sum(Money(1_234, "KWD"))) == "1.234 KWD"
     assert plain(words.sum(Money(-5, "EUR"))) == "-0.05 EUR"
+
+
+@pytest.mark.parametrize("currency", sorted(MINOR_DIGITS))
+def test_no_digit_of_any_currency_is_left_out_of_a_paper(currency: str) -> None:
+    money = Money(1_234_567, currency)
+    for written in (Words("en").amount(money), Words("en").sum(money).removesuffix(f"\N{NO-BREAK SPACE}{currency}")):
+        assert re.sub(r"[,.]", "", written) == "1234567"
+        assert len(written.partition(".")[2]) == MINOR_DIGITS[currency]
 
 
 def test_days_are_told_with_the_last_that_belongs_to_them() -> None:

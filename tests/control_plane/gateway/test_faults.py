@@ -85,6 +85,16 @@ def test_an_order_that_arrives_late_was_unseen_before(fake: FakeRig, payer: str)
     assert isinstance(fake.gateway.ask("inv-1:1", payer), Succeeded)
 
 
+def test_a_late_order_by_a_card_that_settles_a_day_later_is_settled_with_the_first_look(
+    fake: FakeRig, payer: str
+) -> None:
+    fake.plan.then("charge", Late(DAY))
+    with pytest.raises(OutcomeUnknown):
+        fake.gateway.charge(order(payer, saved_card(fake, payer, "4999000000000011", "setup-1")))
+    fake.clock.advance_to(NOW + 3 * DAY)
+    assert isinstance(fake.gateway.ask("inv-1:1", payer), Succeeded)
+
+
 def test_an_order_that_arrives_after_its_repetition_changes_nothing(fake: FakeRig, payer: str) -> None:
     """This is why the same key is sent again, and never a new one."""
     one = order(payer, saved_card(fake, payer, GOOD, "setup-1"))
