@@ -25,10 +25,12 @@ def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     (folder / "control_plane/small.py").write_text(SOURCE)
     (folder / "tests/control_plane/test_small.py").write_text(f"from control_plane.small import is_adult\n\n\n{test}")
     (folder / "tests/rules.json").write_text("[]")
+    (folder / "page.md").write_text("# Rules\n")
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--import-mode=importlib"\n')
     program = (
         "import pathlib, sys; from tests.mutation import __main__ as command;"
         f"command.ROOT = pathlib.Path({str(folder)!r});"
+        "command.PAGE = command.ROOT / 'page.md';"
         "command.TARGETS = {'control_plane/small.py': ['tests/control_plane/test_small.py']};"
         "sys.exit(command.main([]))"
     )
@@ -43,6 +45,8 @@ def test_survivors_are_listed_and_too_many_of_them_fail_the_command(
 ) -> None:
     done = run(tmp_path, test)
     assert (done.returncode, told in done.stdout) == (code, True), done.stdout + done.stderr
+    share = told.partition("killed, ")[2]
+    assert f"| {share} |" in (tmp_path / "page.md").read_text()
     survivors = {line for line in done.stdout.splitlines() if line.startswith("survived")}
     expected = {"GtE -> Gt", "18 -> 19"} if code else set()
     assert survivors == {f"survived: control_plane/small.py:2 {what}" for what in expected}
@@ -52,3 +56,4 @@ def test_where_the_tests_fail_by_themselves_nothing_is_counted(tmp_path: Path) -
     done = run(tmp_path, WRONG)
     assert done.returncode == 1
     assert "fail without any fault" in done.stderr and "killed" not in done.stdout
+    assert (tmp_path / "page.md").read_text() == "# Rules\n"
