@@ -191,8 +191,10 @@ class Companion:
         if process.stdin is None or process.stdout is None:
             raise OSError("no pipes")
         try:
-            process.stdin.write(msgspec.json.encode(self._told) + b"\n")
-            await process.stdin.drain()
+            # Where it has died already, uvloop's pipe is closed and writing to it is a RuntimeError.
+            if not process.stdin.is_closing():
+                process.stdin.write(msgspec.json.encode(self._told) + b"\n")
+                await process.stdin.drain()
             async for line in process.stdout:
                 if line.strip() == b"listening":
                     listened = True
