@@ -61,7 +61,7 @@ TARGETS = {
 TEXTS_LEFT_ALONE = ("control_plane/storage/migrations/",)
 # The tests run on SQLite here, where nothing can be said of it. With STENTOR_TEST_POSTGRESQL=1 they prove it elsewhere.
 FUNCTIONS_LEFT_ALONE = ("postgresql",)
-COPIED = ("control_plane", "tests/control_plane", "tests/rules.json", "pyproject.toml")
+COPIED = ("control_plane", "tests/control_plane", "tests/rules.json", "docs/billing.md", "pyproject.toml")
 KILLED_PERCENT = 85
 JOBS = 2
 # An endless loop is a fault that is seen as well: by its CPU time, for on a busy machine sound tests take long, too.

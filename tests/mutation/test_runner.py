@@ -19,12 +19,13 @@ WRONG = "def test() -> None:\n    assert is_adult(5)\n"
 
 def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     """The command, with a project of one function in the place of ours."""
-    for name in ("control_plane", "tests/control_plane"):
+    for name in ("control_plane", "tests/control_plane", "docs"):
         (folder / name).mkdir(parents=True)
     (folder / "control_plane/__init__.py").write_text("")
     (folder / "control_plane/small.py").write_text(SOURCE)
     (folder / "tests/control_plane/test_small.py").write_text(f"from control_plane.small import is_adult\n\n\n{test}")
     (folder / "tests/rules.json").write_text("[]")
+    (folder / "docs/billing.md").write_text("")
     (folder / "page.md").write_text("# Rules\n")
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--import-mode=importlib"\n')
     program = (

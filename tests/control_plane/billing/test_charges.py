@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import math
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,7 @@ def test_the_first_charge_is_for_the_days_left(
         lines = [first_add_on(row, period, with_left(period, left), NO_TAX) for left in days_left]
         assert [line.net.minor for line in lines] == charged
         assert [line.span.days for line in lines if line.span] == days_left
+        assert {line.kind for line in lines} == {"add_on"}
         assert all(line.span is not None and line.span.end == period.end for line in lines)
 
 
@@ -124,7 +126,7 @@ def test_then_in_full_on_the_invoice_of_the_plan() -> None:
 def test_what_is_paid_once_is_paid_in_full_whatever_the_day() -> None:
     with entry("BIL-11.1"):
         line = first_add_on(price(900, "once", "streamed_event"), MONTH, MONTH.last, NO_TAX, quantity=2)
-        assert (line.net, line.span) == (euro(1_800), None)
+        assert (line.kind, line.net, line.span) == ("add_on", euro(1_800), None)
     with pytest.raises(ValueError):
         first_add_on(price(900, "once", "streamed_event"), MONTH, MONTH.end, NO_TAX)
     with entry("BIL-43.2"):
@@ -164,12 +166,14 @@ def test_each_line_keeps_the_row_of_the_price_list_that_it_was_charged_by() -> N
 def test_an_upgrade_costs_the_difference_for_the_days_left() -> None:
     basic, professional = price(1_900, item="basic"), price(4_900, item="professional")
     line = upgrade(basic, professional, MONTH, with_left(MONTH, 16), NO_TAX)
-    assert line.net == euro(1_600) and (line.price, line.was) == (professional.id, basic.id)
+    assert line.net == euro(1_600)
+    assert (line.kind, line.price, line.was) == ("upgrade", professional.id, basic.id)
     assert upgrade(basic, professional, MONTH, MONTH.first, NO_TAX).net == euro(3_000)
     assert upgrade(basic, professional, MONTH, MONTH.last, NO_TAX).net == euro(100)
     for wanted in (basic, price(1_900, item="other"), price(100, item="other"), price(49_000, "year", "professional")):
-        with pytest.raises(Conflict, match="no_upgrade"):
+        with pytest.raises(Conflict) as refused:
             upgrade(basic, wanted, MONTH, START, NO_TAX)
+        assert refused.value.code == "no_upgrade"
 
 
 def test_a_discount_ends_may_be_the_whole_and_goes_with_the_days() -> None:
@@ -214,6 +218,17 @@ def test_tax_is_rounded_once_for_each_rate_on_the_sum() -> None:
         assert made.gross == euro(59)
 
 
+def test_what_was_made_out_is_never_changed() -> None:
+    made = draft([full_period("plan", price(1_000, item="basic"), MONTH, POLISH)], [Credit("a", AT, euro(5))])
+    given = returned(give_back(made, {0: euro(1)}), made)
+    frozen: list[tuple[Any, str]] = [(made, "lines"), (made.lines[0], "net"), (made.taxes[0], "amount")]
+    frozen += [(made.used[0], "amount"), (Credit("a", AT, euro(5)), "left"), (given, "card")]
+    frozen += [(Discount(Fraction(1, 2)), "part"), (POLISH, "rate"), (price(1), "amount")]
+    for one, name in frozen:
+        with pytest.raises(FrozenInstanceError):
+            setattr(one, name, None)
+
+
 def test_a_draft_whose_totals_are_not_its_lines_cannot_be_made() -> None:
     made = draft([full_period("plan", price(100, item="basic"), MONTH, POLISH)])
     with pytest.raises(ValueError, match="sum of the lines"):
@@ -250,6 +265,11 @@ def test_credit_goes_before_the_card_and_the_oldest_first() -> None:
         assert draft([add_on], [credit(600, 0)]).payable == euro(15)
 
 
+def test_of_two_credits_of_one_moment_the_first_by_its_id_goes_first_and_each_to_its_last_cent() -> None:
+    second, first = Credit("b", AT, euro(5)), Credit("a", AT, euro(1))
+    assert use_credit(euro(2), [second, first]) == (Used("a", euro(1), False), Used("b", euro(1), False))
+
+
 @given(st.integers(0, 10_000), st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 9), st.booleans()), max_size=6))
 def test_credit_pays_as_much_as_there_is_and_never_more(due: int, rows: list[tuple[int, int, bool]]) -> None:
     credits = [Credit(str(n), AT + day * DAY, euro(left), promo) for n, (left, day, promo) in enumerate(rows)]
@@ -269,6 +289,16 @@ def test_the_vector_of_a_termination_without_cause() -> None:
     paid = draft([full_period("plan", price(10_000, "year", "business"), YEAR, NO_TAX)])
     note = unused(paid, YEAR.first + 99 * DAY)
     assert note is not None and -note.gross == euro(7_222)
+
+
+def test_a_credit_note_has_its_lines_in_the_order_of_the_invoice_down_to_a_cent() -> None:
+    plan = full_period("plan", price(3_000, item="basic"), MONTH, NO_TAX)
+    paid = draft([plan, first_add_on(price(30), MONTH, with_left(MONTH, 30), NO_TAX)])
+    note = give_back(paid, {1: euro(1), 0: euro(2)})
+    assert [(line.of, line.net.minor) for line in note.lines] == [(0, -2), (1, -1)]
+    # One of its 30 days is not used, and of the add-on that is one cent.
+    last = unused(paid, with_left(MONTH, 2))
+    assert last is not None and [line.net.minor for line in last.lines] == [-100, -1]
 
 
 def test_the_first_and_the_last_day_of_a_period() -> None:
@@ -318,14 +348,16 @@ def test_a_refund_goes_to_the_card_then_to_overpayment_and_promotional_credit_la
 def test_more_than_was_paid_is_never_given_back() -> None:
     paid = draft([full_period("plan", price(1_000, item="basic"), MONTH, POLISH)])
     note = give_back(paid, {0: euro(900)})
-    with pytest.raises(Conflict, match="refund_max"):
+    with pytest.raises(Conflict) as too_much:
         give_back(paid, {0: euro(101)}, [note])
+    assert too_much.value.code == "refund_max"
     assert (unused(paid, MONTH.first, [note]) or paid).net == euro(-100), "goodwill counts towards it"
     assert unused(paid, MONTH.first, [note, give_back(paid, {0: euro(100)}, [note])]) is None
     wrong: list[dict[int, Money]] = [{}, {0: euro(0)}, {0: euro(-1)}, {1: euro(1)}, {-1: euro(1)}]
     for amounts in wrong:
-        with pytest.raises(Invalid, match="refund_malformed"):
+        with pytest.raises(Invalid) as refused:
             give_back(paid, amounts)
+        assert (refused.value.code, refused.value.field) == ("refund_malformed", "amount")
 
 
 # Against the naive model

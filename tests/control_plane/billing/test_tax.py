@@ -15,6 +15,7 @@ from control_plane.money import Money
 from tests.control_plane.entries import entry
 
 ON = datetime.date(2026, 11, 22)
+MEMBERS = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 GERMAN, POLISH = "DE136695976", "PL5260001246"
 
 
@@ -33,6 +34,7 @@ def test_outside_of_the_union_there_is_none() -> None:
     for elsewhere in ("US", "GB", "CH", "NO", "UA", "BR"):
         assert EU_TABLE.treatment("PL", elsewhere, "", ON) == NO_TAX
         assert EU_TABLE.treatment("PL", elsewhere, "123456789", ON) == NO_TAX
+    assert Treatment("none", "", Fraction(0)) == NO_TAX
     assert EU_TABLE.treatment("US", "FR", "", ON).rate == Fraction(20, 100)
 
 
@@ -57,13 +59,19 @@ def test_the_rate_is_that_of_the_day(land: str, on: str, percent: str) -> None:
 
 
 def test_the_table_has_all_27_and_knows_nothing_of_days_before_its_first_row() -> None:
-    assert len(EU) == 27
+    assert " ".join(sorted(EU)) == MEMBERS
     for land in EU:
         assert Fraction(15, 100) <= EU_TABLE.treatment("PL", land, "", ON).rate <= Fraction(27, 100)
     with pytest.raises(ValueError, match="2023-12-31"):
         EU_TABLE.treatment("PL", "DE", "", datetime.date(2023, 12, 31))
     with pytest.raises(ValueError, match="one day"):
         TaxTable((EU_RATES[0], Rate(EU_RATES[0].country, EU_RATES[0].since, Fraction(1))))
+
+
+def test_two_rows_of_one_day_are_found_wherever_they_stand() -> None:
+    first = EU_RATES[0]
+    with pytest.raises(ValueError, match="one day"):
+        TaxTable((first, Rate("ZZ", first.since, Fraction(1)), Rate("A", first.since, Fraction(1)), first))
 
 
 def test_rows_may_stand_in_any_order() -> None:
@@ -118,10 +126,11 @@ def test_whatever_is_typed_is_a_number_that_holds_or_refused(land: str, typed: s
 
 def test_countries_are_two_letters_of_the_list() -> None:
     assert country(" pl ") == "PL" and country("XK") == "XK"
-    for wrong in ("", "P", "POL", "XX", "EU", "UN", "419", "ß", "Ａ1"):
+    # Of the last two, capital letters are IT and SE.
+    for wrong in ("", "P", "POL", "XX", "EU", "UN", "EZ", "QO", "XA", "XB", "ZZ", "419", "ß", "Ａ1", "ıt", "ſe"):
         with pytest.raises(Invalid) as refused:
             country(wrong)
-        assert refused.value.field == "country"
+        assert (refused.value.code, refused.value.field) == ("country_unknown", "country")
 
 
 def test_a_rate_is_a_fraction_below_one_and_only_what_is_taxed_has_one() -> None:
