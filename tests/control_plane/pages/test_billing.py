@@ -11,10 +11,13 @@ from typing import Any
 
 import pypdf
 import pytest
+import sqlalchemy as sa
 
-from control_plane.billing import orders, prices, subscriptions
+from control_plane.billing import disputes, orders, prices, subscriptions
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
+from control_plane.billing.tables import payments as payment_rows
 from control_plane.billing.words import Words
+from control_plane.gateway.port import Dispute
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
 from control_plane.rooms import usage
@@ -604,6 +607,34 @@ def test_staff_gives_back_gives_credit_and_ends_an_agreement(here: Site, jane: P
         "ground": "prohibited_practice",
         "ticket": "T-3",
     }
+
+
+def test_what_has_to_be_looked_at_is_told_in_words_and_taken_off_the_list(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    desk, path = here.at_pages(here.staff()), f"/desk/accounts/{jane.account}/billing"
+    assert "To be looked at" not in desk.get(path).tree.text
+    setup = here.charged.setup
+
+    def told(connection: sa.Connection) -> None:
+        paid = connection.scalar(sa.select(payment_rows.c.reference))
+        disputes.told(connection, here.clock.now(), setup, Dispute("dp_1", str(paid), Money(5_000, "EUR"), "open"))
+
+    here.store.write(told)
+    page = desk.get(path)
+    rows = [node.text for node in page.tree.ids()["tasks"].parent.all("li")]  # type: ignore[union-attr]
+    assert len(rows) == 2 and faults(page.tree) == []
+    assert "More is disputed than there is of the payment" in rows[0]
+    assert "told 50.00 EUR, in the books 49.00 EUR" in rows[0] and "has taken a payment back" in rows[1]
+    sent = {**page.form(f"{path}/tasks"), "task": "999"}
+    assert desk.post(f"{path}/tasks", sent).errors == {"": "Somebody was done with it before you."}
+    [first, _] = [node.attrs["value"] for node in page.tree.all("button") if node.attrs.get("name") == "task"]
+    other = here.customer("other@example.com").me()["account"]
+    foreign = f"/desk/accounts/{other}/billing/tasks"
+    assert desk.post(foreign, {**sent, "task": first}).status == 422, "it is not of that account"
+    page = desk.post(f"{path}/tasks", {**sent, "task": first})
+    assert page.done == "It is taken off the list." and "More is disputed" not in page.tree.text
+    again = desk.post(f"{path}/tasks", {**sent, "task": first})
+    assert again.status == 422 and "has taken a payment back" in again.tree.text
 
 
 def test_every_page_of_billing_is_accessible_in_every_state(here: Site, jane: Payer) -> None:
