@@ -203,7 +203,8 @@ def unfreeze(
     seen: str | None = None,
 ) -> Payment:
     """By the link in the account (BIL-27): charged now, and the new period begins when it is paid. Raises Conflict
-    "not_frozen", "price_changed"."""
+    "not_frozen", "price_changed", and "account_state" while the account is suspended."""
+    _open(connection, account)
     if seen is not None:
         _same(quote_unfreeze(connection, now, setup, account), seen)
     event = machine.Unfreeze(by_hand=True)
@@ -227,10 +228,14 @@ def abandon(connection: sa.Connection, now: datetime.datetime, account: str) -> 
         payments.call_off(connection, now, waiting)
 
 
-def _open_and_ready(connection: sa.Connection, account: str) -> None:
+def _open(connection: sa.Connection, account: str) -> None:
     # Who is suspended would pay for days on which nothing is open to him.
     if lifecycle.state(connection, account).status != "open":
         raise Conflict("account_state", "only an account that is open can order; write to support")
+
+
+def _open_and_ready(connection: sa.Connection, account: str) -> None:
+    _open(connection, account)
     ready(connection, account)
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from babel import Locale
 
 from control_plane import metering
+from control_plane.accounts import lifecycle
 from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions, tax
 from control_plane.billing.add_ons import Bought
 from control_plane.billing.cards import OnFile
@@ -37,7 +38,7 @@ ORDERS = ("none", "trial", "expired")
 @dataclass(frozen=True)
 class Standing:
     """`coming` is what the next period costs, None where none comes; `unpaid` the newest payment, where it failed;
-    `today` the billing day (UTC); `use`: how much of its limits it uses."""
+    `today` the billing day (UTC); `use`: how much of its limits it uses; `suspended`: the account is."""
 
     one: Subscription
     currency: str
@@ -51,6 +52,7 @@ class Standing:
     unpaid: Payment | None
     coming: Coming | None
     use: Use
+    suspended: bool
 
     def title(self, terms: Terms) -> str:
         """The plan's name."""
@@ -70,6 +72,11 @@ class Standing:
     def buys(self) -> bool:
         """The plan can be changed, and add-ons be bought."""
         return self.one.state == "active" and self.running is None and self.one.period is not None
+
+    @property
+    def unfreezes(self) -> bool:
+        """The freeze can be ended by hand."""
+        return self.one.state == "frozen" and not self.suspended
 
     @property
     def freezes_from(self) -> datetime.date | None:
@@ -100,6 +107,7 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
         newest if newest is not None and newest.state == "failed" and now - newest.made_at < UNPAID_TOLD else None,
         _coming(connection, setup, account),
         metering.of_account(connection, now, setup, account),
+        lifecycle.state(connection, account).status == "suspended",
     )
 
 

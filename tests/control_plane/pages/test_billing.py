@@ -28,6 +28,7 @@ from tests.control_plane import seen
 from tests.control_plane.entries import entry
 from tests.control_plane.pages.accessibility import faults
 from tests.control_plane.pages.browsing import Node, Page, Site, Visitor, site
+from tests.control_plane.pages.town import suspend
 from tests.control_plane.people import Person
 from tests.control_plane.product import product
 
@@ -374,6 +375,23 @@ def test_a_plan_is_frozen_and_gone_on_with(here: Site, jane: Payer) -> None:
     jane.on(page, "/billing/unfreeze")
     here.settles()
     assert "Paid until 24 January 2027" in jane.sees().tree.text and len(jane.papers()) == 2
+
+
+def test_who_is_suspended_while_frozen_is_told_why_he_cannot_go_on(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    jane.on(jane.sees("/billing/freeze?days=40"), "/billing/freeze")
+    jane.days(31)
+    sent = jane.sees("/billing/unfreeze").form("/billing/unfreeze")
+    suspend(here, jane.account)
+    for path in ("/billing", "/billing/unfreeze"):
+        page = jane.sees(path)
+        assert "until that is lifted you cannot go on" in page.tree.text and faults(page.tree) == []
+        assert not [node for node in page.tree.all("form") if node.attrs.get("action") == "/billing/unfreeze"]
+        assert "/billing/unfreeze" not in [node.attrs["href"] for node in page.tree.all("a")]
+    page = jane.visitor.post("/billing/unfreeze", sent)
+    assert page.errors == {"": "The account is not in a state in which this can be done."}
+    here.settles()
+    assert len(jane.papers()) == 1 and "Frozen from" in jane.sees().tree.text
 
 
 @pytest.mark.parametrize("days", ["0", "91", "-1", "ten", "1e1", "9" * 40])
