@@ -118,6 +118,10 @@ ERRORS = {
     "ground_unknown": N_("Choose a ground from the list."),
     "amount_not_positive": N_("Give a sum above zero."),
     "currency_unknown": N_("Choose a currency from the list."),
+    "not_ended": N_("The agreement has not ended, so there is nothing to come back to."),
+    "return_refused": N_("Its return was refused. Tick that it may come back all the same."),
+    "window_over": N_("The time to come back is over."),
+    "not_returnable": N_("Of this nothing is given back, used or not."),
     "no_such_task": N_("Somebody was done with it before you."),
     "freeze_suspended": N_("An account that is suspended cannot be frozen."),
 }
@@ -165,6 +169,10 @@ DONE = {
     "refunded": N_("The credit note is made, and the money is on its way."),
     "terminated": N_("The agreement is ended."),
     "credit-given": N_("The credit is given."),
+    "return-ordered": N_(
+        "The card is being charged. With the payment the account is open again; look again in a moment."
+    ),
+    "return-refused": N_("The return is refused."),
     "task-done": N_("It is taken off the list."),
 }
 # Why a card was not charged, or not saved (control_plane.gateway.port.DeclineCode, and ours of settling).
