@@ -16,7 +16,7 @@ from control_plane.accounts import lifecycle
 from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions, tax
 from control_plane.billing.add_ons import Bought
 from control_plane.billing.cards import OnFile
-from control_plane.billing.catalogue import Catalogue
+from control_plane.billing.catalogue import Adds, Catalogue
 from control_plane.billing.charges import Draft
 from control_plane.billing.credit import open_ as open_credit
 from control_plane.billing.payments import Payment
@@ -24,7 +24,7 @@ from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Subscription, Terms
 from control_plane.billing.subscriptions import Coming
 from control_plane.errors import Invalid
-from control_plane.metering import Use
+from control_plane.metering import NEAR_PERCENT, Level, Use
 from control_plane.money import Money
 from control_plane.periods import day_of
 
@@ -33,6 +33,24 @@ CANCELLABLE = ("trial", "active", "expired")
 # A failed payment that is older is no news; the state says what came of it.
 UNPAID_TOLD = datetime.timedelta(days=14)
 ORDERS = ("none", "trial", "expired")
+
+
+@dataclass(frozen=True)
+class Left:
+    """Of what was bought to be used up, all pieces that are not used up together: `left` of `most`."""
+
+    adds: Adds
+    left: int
+    most: int
+
+    @property
+    def percent(self) -> int:
+        """How much of it is used, rounded down."""
+        return 100 * (self.most - self.left) // self.most
+
+    @property
+    def level(self) -> Level:
+        return "near" if self.percent >= NEAR_PERCENT else ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,24 @@ class Standing:
     def renewal(self) -> Draft | None:
         """What the coming period costs."""
         return self.coming.draft if self.coming else None
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What is left of what is used up (BIL-09), in the order in which it was bought."""
+        found: dict[Adds, Left] = {}
+        for one in self.bought:
+            if one.left is not None:
+                kind = self.catalogue.add_ons[one.add_on]
+                has = found.get(kind.adds, Left(kind.adds, 0, 0))
+                found[kind.adds] = Left(kind.adds, has.left + one.left, has.most + kind.amount * one.quantity)
+        return tuple(found.values())
+
+    @property
+    def left_until(self) -> datetime.date | None:
+        """The first day on which the agreement, and what is left with it, is no more; None where none is known."""
+        if self.one.state == "expired":
+            return self.one.window_ends_on
+        return self.one.period.end if self.one.cancel_requested_at and self.one.period else None
 
     @property
     def orders(self) -> bool:

@@ -13,7 +13,7 @@ import pypdf
 import pytest
 import sqlalchemy as sa
 
-from control_plane.billing import disputes, orders, prices, subscriptions
+from control_plane.billing import add_ons, disputes, orders, prices, subscriptions
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.tables import payments as payment_rows
 from control_plane.billing.words import Words
@@ -267,7 +267,7 @@ def test_a_dearer_plan_begins_now_and_a_cheaper_one_with_the_next_period(here: S
 
 def bars(page: Page) -> dict[str, str]:
     """What each limit's bar says in words."""
-    (box,) = (node for node in page.tree.all("ul") if node.attrs.get("class") == "bars")
+    box = next(node for node in page.tree.all("ul") if node.attrs.get("class") == "bars")
     return {row.all("span")[0].text: row.all("strong")[0].text for row in box.all("li")}
 
 
@@ -302,6 +302,52 @@ def test_what_is_used_of_each_limit_is_shown_in_bars_and_in_words(here: Site, ja
     assert "74790 minutes in rooms" in page.tree.text and "from 25 November 2026 to 24 December 2026" in page.tree.text
     assert "/billing/plan" in [node.attrs["href"] for node in page.tree.all("a") if node.text == "Get a larger plan"]
     assert not faults(page.tree)
+
+
+def test_what_is_left_of_toll_free_minutes_and_until_when_stands_beside_the_bars(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    assert "What is left of what you bought" not in jane.sees().tree.text
+    jane.on(jane.sees("/billing/add-ons/quote?add_on=toll_free_minutes&quantity=2"), "/billing/add-ons/pay")
+    assert "What is left of what you bought" not in jane.sees().tree.text, "they are not paid yet"
+    here.settles()
+
+    def left() -> tuple[str, str]:
+        page = jane.sees()
+        assert faults(page.tree) == []
+        (box,) = (node for node in page.tree.all("ul") if node.attrs.get("aria-labelledby") == "left")
+        (row,) = box.all("li")
+        assert box.parent is not None
+        width = next(node.attrs["width"] for node in row.all("rect") if node.attrs["class"] == "used")
+        assert row.all("span")[0].text == "Toll-free minutes"
+        return f"{row.all('strong')[0].text} {width}", box.parent.text
+
+    def used(minutes: int) -> None:
+        now, setup = here.clock.now(), here.charged.setup
+        here.store.write(
+            lambda connection: add_ons.use(connection, now, setup, jane.account, "toll_free_minutes", minutes)
+        )
+
+    told, words = left()
+    assert told == "200 of 200 left 0" and "It has no last day: it is there until it is used" in words
+    used(63)
+    assert left()[0] == "137 of 200 left 31"
+    used(97)
+    assert left()[0] == "40 of 200 left nearly used up 80"
+    assert "Get a larger plan" not in jane.sees().tree.text, "no plan gives more of them"
+    jane.on(jane.sees("/billing/freeze?days=40"), "/billing/freeze")
+    jane.days(31)
+    assert "It stays as it is while your plan is frozen." in left()[1]
+    jane.on(jane.sees("/billing/unfreeze"), "/billing/unfreeze")
+    here.settles()
+    jane.sends("/billing/cancel")
+    assert "It can be used until 24 January 2027, the whole of it, when your agreement ends" in left()[1]
+    jane.sends("/billing", "/billing/cancel/undo")
+    jane.sends("/billing/card", "/billing/card/remove")
+    jane.days(31)
+    told, words = left()
+    assert told.startswith("40 of 200") and "It is kept until 24 April 2027, the whole of it" in words
+    used(40)
+    assert "What is left of what you bought" not in jane.sees().tree.text
 
 
 def test_before_a_smaller_plan_is_confirmed_it_is_said_what_is_used_beyond_it(here: Site, jane: Payer) -> None:
