@@ -328,11 +328,11 @@ def test_what_is_left_of_toll_free_minutes_and_until_when_stands_beside_the_bars
         )
 
     told, words = left()
-    assert told == "200 of 200 left 0" and "It has no last day: it is there until it is used" in words
+    assert told == "0 of 200 used, 200 left 0" and "It has no last day: it is there until it is used" in words
     used(63)
-    assert left()[0] == "137 of 200 left 31"
+    assert left()[0] == "63 of 200 used, 137 left 31"
     used(97)
-    assert left()[0] == "40 of 200 left nearly used up 80"
+    assert left()[0] == "160 of 200 used, 40 left nearly used up 80"
     assert "Get a larger plan" not in jane.sees().tree.text, "no plan gives more of them"
     jane.on(jane.sees("/billing/freeze?days=40"), "/billing/freeze")
     jane.days(31)
@@ -345,7 +345,7 @@ def test_what_is_left_of_toll_free_minutes_and_until_when_stands_beside_the_bars
     jane.sends("/billing/card", "/billing/card/remove")
     jane.days(31)
     told, words = left()
-    assert told.startswith("40 of 200") and "It is kept until 24 April 2027, the whole of it" in words
+    assert told.startswith("160 of 200 used, 40 left") and "It is kept until 24 April 2027, the whole of it" in words
     used(40)
     assert "What is left of what you bought" not in jane.sees().tree.text
 
