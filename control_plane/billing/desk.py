@@ -62,16 +62,18 @@ def bring_back(
     overrules: bool,
     ticket: str,
     actor: str,
+    seen: str | None = None,
 ) -> Payment:
     """Let an account come back whose agreement has ended: its card is charged, and with the payment it is open again,
-    from that day on (BIL-37). `overrules`: though it was refused. Raises NotFound, Invalid for what is not sold,
-    Conflict "window_over", "return_refused", "not_ended", "payment_running", "card_missing", "country_missing"."""
+    from that day on (BIL-37). `overrules`: though it was refused; `seen`: the sum that was looked at. Raises NotFound,
+    Invalid for what is not sold, Conflict "window_over", "return_refused", "not_ended", "payment_running",
+    "card_missing", "country_missing", "price_changed"."""
     people.account(connection, account)
     window_ends_at = lifecycle.state(connection, account).window_ends_at
     if window_ends_at is not None and now > window_ends_at:
         raise Conflict("window_over", "the time to come back is over")
     orders.ready(connection, account)
-    orders.quote(connection, now, setup, account, terms, currency)
+    orders.same(orders.quote(connection, now, setup, account, terms, currency), seen)
     event = machine.Return(terms, overrules=overrules)
     subscriptions.step(connection, now, setup, account, event, actor=actor, currency=currency)
     ids = {"plan": terms.plan, "overrules": "yes" if overrules else "no", "ticket": ticket}

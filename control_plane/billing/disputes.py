@@ -4,6 +4,9 @@ inquiry  nothing has moved; the staff answers
 open     the money is gone for now: dispute_pending holds it
 won      it came back
 lost     it stays away: what it had paid for is taken out of what is prepaid and of revenue, and he is in default
+
+An issuer may name more than was paid, or is left of it. Then the books move what is left and no more, so that of each
+payment paid = refunded + disputed + kept, and somebody of the staff looks at the gateway for the rest.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from control_plane.accounts import lifecycle
 from control_plane.billing import invoices, payments, postings, revenue, subscriptions
 from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
-from control_plane.billing.tables import awaited_disputes, disputes
+from control_plane.billing.tables import awaited_disputes, disputes, refunds
 from control_plane.errors import NotFound
 from control_plane.gateway.port import Dispute
 from control_plane.ledger import journal
 from control_plane.ledger.chart import Line, credit, debit
+from control_plane.ledger.tables import LINE_MAX
 from control_plane.money import Money
 from control_plane.periods import day_of
 from control_plane.running import audit, events, tasks
@@ -36,23 +40,30 @@ _RANKS = {"inquiry": 0, "open": 1, "won": 2, "lost": 2}
 
 def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, dispute: Dispute) -> None:
     """Take note of how it stands. Again, or late: nothing happens. Raises NotFound where the payment is not ours, or
-    not known to be yet: then it is kept for `arrived`."""
+    not known to be paid yet: then it is kept for `arrived`."""
     payment = payments.by_reference(connection, dispute.charge)
-    if payment is None:
+    if payment is None or payment.state != "succeeded":
         _wait(connection, now, dispute)
+        if payment is not None and payment.state == "failed":
+            _exceeds(connection, now, payment, dispute, payment.received)
         raise NotFound("payment_unknown", "this dispute is about no payment of ours")
     before = connection.execute(disputes.select().where(disputes.c.reference == dispute.reference)).one_or_none()
     if before is not None and _RANKS[dispute.state] <= _RANKS[before.state]:
         return
-    _save(connection, now, payment, dispute, before)
     moved = before is not None and before.state == "open"
-    if dispute.state in ("open", "lost") and not moved:
-        _post(connection, now, dispute, "opened", _move(dispute.amount, out=True))
-    if dispute.state == "won" and moved:
-        _post(connection, now, dispute, "won", _move(dispute.amount, out=False))
-    if dispute.state == "lost":
-        _post(connection, now, dispute, "lost", _lost(connection, now, payment, dispute.amount))
+    # What has moved comes back, or is lost, as it moved.
+    amount = Money(before.amount, before.currency) if before and moved else _within(connection, payment, dispute)
+    _save(connection, now, payment, dispute, amount, before)
+    if amount.minor:
+        if dispute.state in ("open", "lost") and not moved:
+            _post(connection, now, dispute, "opened", _move(amount, out=True))
+        if dispute.state == "won" and moved:
+            _post(connection, now, dispute, "won", _move(amount, out=False))
+        if dispute.state == "lost":
+            _post(connection, now, dispute, "lost", _lost(connection, now, payment, amount))
     _access(connection, now, setup, payment, dispute)
+    if dispute.state in ("open", "lost") and dispute.amount != amount:
+        _exceeds(connection, now, payment, dispute, amount)
     tasks.raise_task(
         connection,
         now,
@@ -89,21 +100,48 @@ def _wait(connection: sa.Connection, now: datetime.datetime, dispute: Dispute) -
         return
     connection.execute(rows.delete().where(rows.c.reference == dispute.reference))
     values: dict[str, Any] = {"reference": dispute.reference, "charge": dispute.charge, "state": dispute.state}
-    values |= {"currency": dispute.amount.currency, "amount": dispute.amount.minor, "at": now}
+    # No payment is larger than a line of the ledger: what a column cannot hold is beyond its payment in any case.
+    values |= {"currency": dispute.amount.currency, "amount": min(dispute.amount.minor, LINE_MAX), "at": now}
     connection.execute(rows.insert().values(values))
 
 
+def _within(connection: sa.Connection, payment: Payment, dispute: Dispute) -> Money:
+    """What of the sum that is disputed can be: what came in, less what went back and what others dispute."""
+    told, left = dispute.amount, payment.received
+    if told.currency != left.currency:
+        return Money(0, left.currency)
+    for table, states in ((refunds, ("processing", "arrived")), (disputes, ("open", "lost"))):
+        taken = sa.select(sa.func.coalesce(sa.func.sum(table.c.amount), 0))
+        minor = connection.scalar(taken.where(table.c.payment == payment.key, table.c.state.in_(states)))
+        left -= Money(int(minor or 0), left.currency)
+    return max(Money(0, left.currency), min(told, left))
+
+
+def _exceeds(
+    connection: sa.Connection, now: datetime.datetime, payment: Payment, dispute: Dispute, booked: Money
+) -> None:
+    """Have the staff look at what no payment can be disputed for; sums as text, for nothing is reckoned with them."""
+    sums = {"payment": payment.key, "told": str(dispute.amount), "booked": str(booked)}
+    ref, account = dispute.reference, payment.account
+    tasks.raise_task(connection, now, kind="dispute_exceeds", ref=ref, account=account, payload=sums)
+
+
 def _save(
-    connection: sa.Connection, now: datetime.datetime, payment: Payment, dispute: Dispute, before: sa.Row[Any] | None
+    connection: sa.Connection,
+    now: datetime.datetime,
+    payment: Payment,
+    dispute: Dispute,
+    amount: Money,
+    before: sa.Row[Any] | None,
 ) -> None:
     over = now if dispute.state in ("won", "lost") else None
     if before is None:
         values: dict[str, Any] = {"reference": dispute.reference, "payment": payment.key, "account": payment.account}
-        values |= {"currency": dispute.amount.currency, "amount": dispute.amount.minor, "opened_at": now}
+        values |= {"currency": amount.currency, "amount": amount.minor, "opened_at": now}
         connection.execute(disputes.insert().values(values | {"state": dispute.state, "ended_at": over}))
     else:
         changed = disputes.update().where(disputes.c.reference == dispute.reference)
-        connection.execute(changed.values(state=dispute.state, amount=dispute.amount.minor, ended_at=over))
+        connection.execute(changed.values(state=dispute.state, amount=amount.minor, ended_at=over))
     ids = {"dispute": dispute.reference, "payment": payment.key, "state": dispute.state}
     audit.record(connection, now, actor=ACTOR, account=payment.account, code="payment_disputed", ids=ids)
 

@@ -48,7 +48,7 @@ def order(
     the customer was shown ("12.30 EUR"). Raises Conflict "price_changed" where it is another one by now,
     "card_missing", "country_missing", and what the machine refuses."""
     _open_and_ready(connection, account)
-    _same(quote(connection, now, setup, account, terms, currency), seen)
+    same(quote(connection, now, setup, account, terms, currency), seen)
     # An account that support let come back is open, and its agreement has ended: it orders again (BIL-37).
     ended = subscriptions.state(connection, account) == "ended"
     event = machine.Return(terms) if ended else machine.Order(terms)
@@ -98,7 +98,7 @@ def change_plan(
     machine.apply(one, machine.ChangeTerms(terms, upgrade=True), day_of(now))  # what it would refuse, before it is paid
     _open_and_ready(connection, account)
     _idle(connection, account)
-    _same(made, seen)
+    same(made, seen)
     purpose = {"kind": "upgrade", "plan": terms.plan, "cycle": terms.cycle}
     return _collect(connection, invoices.make_out(connection, now, setup, account, made, purpose), now)
 
@@ -146,7 +146,7 @@ def buy_add_on(
     made = quote_add_on(connection, now, setup, account, add_on, quantity)
     _open_and_ready(connection, account)
     _idle(connection, account)
-    _same(made, seen)
+    same(made, seen)
     known = prices.catalogue(connection, setup)
     kind = known.add_ons[add_on]
     recurring = kind.recurring and not once
@@ -203,9 +203,10 @@ def unfreeze(
     seen: str | None = None,
 ) -> Payment:
     """By the link in the account (BIL-27): charged now, and the new period begins when it is paid. Raises Conflict
-    "not_frozen", "price_changed"."""
+    "not_frozen", "price_changed", and "account_state" while the account is suspended."""
+    _open(connection, account)
     if seen is not None:
-        _same(quote_unfreeze(connection, now, setup, account), seen)
+        same(quote_unfreeze(connection, now, setup, account), seen)
     event = machine.Unfreeze(by_hand=True)
     subscriptions.step(connection, now, setup, account, event, actor=actor, present=True)
     return _running(connection, account)
@@ -227,10 +228,14 @@ def abandon(connection: sa.Connection, now: datetime.datetime, account: str) -> 
         payments.call_off(connection, now, waiting)
 
 
-def _open_and_ready(connection: sa.Connection, account: str) -> None:
+def _open(connection: sa.Connection, account: str) -> None:
     # Who is suspended would pay for days on which nothing is open to him.
     if lifecycle.state(connection, account).status != "open":
         raise Conflict("account_state", "only an account that is open can order; write to support")
+
+
+def _open_and_ready(connection: sa.Connection, account: str) -> None:
+    _open(connection, account)
     ready(connection, account)
 
 
@@ -247,7 +252,8 @@ def _idle(connection: sa.Connection, account: str) -> None:
         raise Conflict("payment_running", "a payment is on its way; wait until it has ended")
 
 
-def _same(made: Draft, seen: str | None) -> None:
+def same(made: Draft, seen: str | None) -> None:
+    """Raises Conflict "price_changed" where it is another sum than was seen. None: nobody has looked."""
     if seen is not None and seen != str(made.payable):
         raise Conflict("price_changed", f"this costs {made.payable} now: look at it again before you pay")
 

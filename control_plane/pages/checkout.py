@@ -77,7 +77,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
 
         def use_case(connection: sa.Connection) -> str:
             now = standing(connection, till.now(), till.setup, account)
-            terms, currency = _terms(sent), _currency(now, sent)
+            terms, currency = terms_of(sent), _currency(now, sent)
             if "country" in sent.values or not now.country:
                 cards.set_country(connection, account, sent.one("country"))
             _quoted(connection, till, account, terms, currency)
@@ -117,7 +117,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
         """The very sum that is charged, line by line. Without a card, the card first."""
         sent = Fields({"plan": (plan,), "cycle": (cycle,), "currency": (currency,)})
         try:
-            terms = _terms(sent)
+            terms = terms_of(sent)
             if till.standing(visit).card is None:
                 back = urllib.parse.urlencode({"next": _address(terms, currency)})
                 return see(f"/billing/card?{back}")
@@ -132,7 +132,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
         sent, caller = form(request), visit.caller
 
         def use_case(connection: sa.Connection) -> str:
-            now, terms, at = standing(connection, till.now(), till.setup, caller.account), _terms(sent), till.now()
+            now, terms, at = standing(connection, till.now(), till.setup, caller.account), terms_of(sent), till.now()
             done = "ordered"
             if now.one.state == "active":
                 made = orders.change_plan(
@@ -159,7 +159,7 @@ def _plan(routes: APIRouter, till: Till) -> None:
             return see(f"/billing?done={till.doors.write(use_case)}")
         except ControlPlaneError as wrong:
             try:
-                return quote_page(request, visit, _terms(sent), sent.one("currency"), wrong)
+                return quote_page(request, visit, terms_of(sent), sent.one("currency"), wrong)
             except ControlPlaneError as again:  # there is no quote of it: what was wrong is the choice itself
                 return plan_form(request, visit, Form(typed(sent), errors_of(again, *_CHOICES)))
 
@@ -266,7 +266,7 @@ def _quoted(connection: sa.Connection, till: Till, account: str, terms: Terms, c
     return Quoted(orders.quote(connection, till.now(), till.setup, account, terms, currency), beyond=beyond)
 
 
-def _terms(sent: Fields) -> Terms:
+def terms_of(sent: Fields) -> Terms:
     """Raises Invalid."""
     if sent.one("cycle") not in CYCLE_DAYS:
         raise Invalid("cycle_unknown", "month or year", field="cycle")

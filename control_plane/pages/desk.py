@@ -13,6 +13,7 @@ from control_plane.accounts import account as machine
 from control_plane.accounts import fields, fingerprints, lifecycle, people, staff
 from control_plane.api.accounts.staff import AccessWish, Ban, Suspension, Ticket
 from control_plane.api.doors import Here, Visit, form, need
+from control_plane.billing.catalogue import CATALOGUE
 from control_plane.errors import ControlPlaneError, Invalid
 from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
@@ -110,8 +111,10 @@ def router(pages: Pages) -> APIRouter:
         def use_case(connection: sa.Connection) -> dict[str, Any]:
             caller = staff.enter(connection, now(), visit.caller.person, access, "GET:/desk/visits")
             trail = audit.read(connection, caller.account, after=max(0, after), limit=AUDIT_PAGE)
+            plan = setup.allowance(connection, caller.account).plan
             return {
                 "account": people.account(connection, caller.account),
+                "plan": CATALOGUE.plans[plan].title if plan else "",
                 "ticket": caller.ticket,
                 "trail": trail,
                 "breaks": list(audit.verify(connection, caller.account)),

@@ -18,13 +18,15 @@ from control_plane.api.doors import Here, form, need
 from control_plane.billing import desk, disputes, invoices
 from control_plane.billing.invoices import Invoice
 from control_plane.billing.words import Words
-from control_plane.errors import ControlPlaneError, Invalid
+from control_plane.errors import ControlPlaneError, Invalid, NotFound
 from control_plane.money import Money, parse
 from control_plane.pages.billing import ONE_DAY, whole
 from control_plane.pages.forms import Form, Refused, errors_of, taken, typed
 from control_plane.pages.shell import Pages, see
 from control_plane.pages.subscribed import currency_options, standing
+from control_plane.pages.words import TASKS
 from control_plane.paying import Paying
+from control_plane.running import tasks
 
 # What the desk looks at on one page; older ones stand in the customer's own history.
 INVOICES = 100
@@ -58,6 +60,7 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
                 "stands": found,
                 "rows": invoices.newest(connection, account, limit=INVOICES),
                 "disputes": [_taken(row) for row in disputes.of_account(connection, account)],
+                "tasks": tasks.of_account(connection, account, TASKS),
                 "currency_options": currency_options(found.catalogue),
                 "unused": found.one.period.unused(found.today) if active and found.one.period else 0,
             }
@@ -142,6 +145,25 @@ def router(pages: Pages, paying: Paying) -> APIRouter:
             errors = errors_of(wrong, "amount", "currency", "reason", "ticket")
             return billing_form(request, account, Form(typed(sent), errors), "give")
         return see(f"/desk/accounts/{account}/billing?done=credit-given")
+
+    @routes.post("/desk/accounts/{account}/billing/tasks")
+    @need("staff")
+    def task_done(request: Request, visit: Here, account: str) -> Response:
+        """Somebody has looked at it."""
+        sent = form(request)
+
+        def use_case(connection: sa.Connection) -> None:
+            known = {str(one.id): one.id for one in tasks.of_account(connection, account, TASKS)}
+            task = known.get(sent.one("task"))
+            if task is None:
+                raise NotFound("no_such_task", "no such open task of this account")
+            tasks.settle_one(connection, now(), task=task, actor=f"staff:{visit.caller.person}")
+
+        try:
+            doors.write(use_case)
+        except ControlPlaneError as wrong:
+            return billing_form(request, account, Form({}, errors_of(wrong)), "tasks")
+        return see(f"/desk/accounts/{account}/billing?done=task-done")
 
     return routes
 

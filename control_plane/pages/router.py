@@ -17,6 +17,7 @@ from control_plane.pages import (
     checkout,
     desk,
     desk_billing,
+    desk_return,
     entry,
     front,
     gateway,
@@ -53,7 +54,7 @@ def area(
         if pages.mailbox is not None:
             parts.append(mail.router(pages, pages.mailbox))
         if charged is not None:
-            paid_for = (price_list, billing, checkout, cards, desk_billing)
+            paid_for = (price_list, billing, checkout, cards, desk_billing, desk_return)
             parts += [part.router(pages, charged) for part in paid_for]
             if isinstance(charged.gateway, MemoryGateway):
                 parts.append(gateway.router(pages, charged.gateway))

@@ -95,6 +95,7 @@ def environment(language: str) -> jinja2.Environment:
         subscription_states=words.SUBSCRIPTIONS,
         invoice_words=words.INVOICES,
         dispute_words=words.DISPUTES,
+        task_words=words.TASKS,
         blank=Form(),
     )
     for name, table in (

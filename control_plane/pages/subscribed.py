@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from babel import Locale
 
 from control_plane import metering
+from control_plane.accounts import lifecycle
 from control_plane.billing import add_ons, cards, invoices, payments, prices, subscriptions, tax
 from control_plane.billing.add_ons import Bought
 from control_plane.billing.cards import OnFile
-from control_plane.billing.catalogue import Catalogue
+from control_plane.billing.catalogue import Adds, Catalogue
 from control_plane.billing.charges import Draft
 from control_plane.billing.credit import open_ as open_credit
 from control_plane.billing.payments import Payment
@@ -23,7 +24,7 @@ from control_plane.billing.setup import Setup
 from control_plane.billing.subscription import Subscription, Terms
 from control_plane.billing.subscriptions import Coming
 from control_plane.errors import Invalid
-from control_plane.metering import Use
+from control_plane.metering import NEAR_PERCENT, Level, Use
 from control_plane.money import Money
 from control_plane.periods import day_of
 
@@ -35,9 +36,27 @@ ORDERS = ("none", "trial", "expired")
 
 
 @dataclass(frozen=True)
+class Left:
+    """Of what was bought to be used up, all pieces that are not used up together: `left` of `most`."""
+
+    adds: Adds
+    left: int
+    most: int
+
+    @property
+    def percent(self) -> int:
+        """How much of it is used, rounded down."""
+        return 100 * (self.most - self.left) // self.most
+
+    @property
+    def level(self) -> Level:
+        return "near" if self.percent >= NEAR_PERCENT else ""
+
+
+@dataclass(frozen=True)
 class Standing:
     """`coming` is what the next period costs, None where none comes; `unpaid` the newest payment, where it failed;
-    `today` the billing day (UTC); `use`: how much of its limits it uses."""
+    `today` the billing day (UTC); `use`: how much of its limits it uses; `suspended`: the account is."""
 
     one: Subscription
     currency: str
@@ -51,6 +70,7 @@ class Standing:
     unpaid: Payment | None
     coming: Coming | None
     use: Use
+    suspended: bool
 
     def title(self, terms: Terms) -> str:
         """The plan's name."""
@@ -62,6 +82,24 @@ class Standing:
         return self.coming.draft if self.coming else None
 
     @property
+    def left(self) -> tuple[Left, ...]:
+        """What is left of what is used up (BIL-09), in the order in which it was bought."""
+        found: dict[Adds, Left] = {}
+        for one in self.bought:
+            if one.left is not None:
+                kind = self.catalogue.add_ons[one.add_on]
+                has = found.get(kind.adds, Left(kind.adds, 0, 0))
+                found[kind.adds] = Left(kind.adds, has.left + one.left, has.most + kind.amount * one.quantity)
+        return tuple(found.values())
+
+    @property
+    def left_until(self) -> datetime.date | None:
+        """The first day on which the agreement, and what is left with it, is no more; None where none is known."""
+        if self.one.state == "expired":
+            return self.one.window_ends_on
+        return self.one.period.end if self.one.cancel_requested_at and self.one.period else None
+
+    @property
     def orders(self) -> bool:
         """A plan can be ordered."""
         return self.one.state in ORDERS and self.running is None
@@ -70,6 +108,11 @@ class Standing:
     def buys(self) -> bool:
         """The plan can be changed, and add-ons be bought."""
         return self.one.state == "active" and self.running is None and self.one.period is not None
+
+    @property
+    def unfreezes(self) -> bool:
+        """The freeze can be ended by hand."""
+        return self.one.state == "frozen" and not self.suspended
 
     @property
     def freezes_from(self) -> datetime.date | None:
@@ -100,6 +143,7 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
         newest if newest is not None and newest.state == "failed" and now - newest.made_at < UNPAID_TOLD else None,
         _coming(connection, setup, account),
         metering.of_account(connection, now, setup, account),
+        lifecycle.state(connection, account).status == "suspended",
     )
 
 

@@ -118,6 +118,11 @@ ERRORS = {
     "ground_unknown": N_("Choose a ground from the list."),
     "amount_not_positive": N_("Give a sum above zero."),
     "currency_unknown": N_("Choose a currency from the list."),
+    "not_ended": N_("The agreement has not ended, so there is nothing to come back to."),
+    "return_refused": N_("Its return was refused. Tick that it may come back all the same."),
+    "window_over": N_("The time to come back is over."),
+    "not_returnable": N_("Of this nothing is given back, used or not."),
+    "no_such_task": N_("Somebody was done with it before you."),
     "freeze_suspended": N_("An account that is suspended cannot be frozen."),
 }
 DONE = {
@@ -164,6 +169,11 @@ DONE = {
     "refunded": N_("The credit note is made, and the money is on its way."),
     "terminated": N_("The agreement is ended."),
     "credit-given": N_("The credit is given."),
+    "return-ordered": N_(
+        "The card is being charged. With the payment the account is open again; look again in a moment."
+    ),
+    "return-refused": N_("The return is refused."),
+    "task-done": N_("It is taken off the list."),
 }
 # Why a card was not charged, or not saved (control_plane.gateway.port.DeclineCode, and ours of settling).
 DECLINES = {
@@ -208,6 +218,19 @@ DISPUTES = {
     "open": N_("open: the bank has the money"),
     "won": N_("won: the money came back"),
     "lost": N_("lost"),
+}
+# What somebody of the staff has to look at in an account's billing, by the kind of the task.
+TASKS = {
+    "dispute_inquiry": N_("The customer's bank asks about a payment. Answer it at the gateway."),
+    "dispute_open": N_("The customer's bank has taken a payment back. Answer it at the gateway."),
+    "dispute_won": N_("A dispute is won: the money came back."),
+    "dispute_lost": N_("A dispute is lost: what the payment was for is not paid."),
+    "dispute_exceeds": N_(
+        "More is disputed than there is of the payment. The books moved what was left of it and no more: look at the"
+        " gateway what happened to the rest."
+    ),
+    "refund_failed": N_("Money that was given back did not arrive. It is the customer's credit now: find another way."),
+    "payment_unassigned": N_("Money came in that pays for nothing. It is the customer's credit now."),
 }
 RIGHTS = {
     "account": N_("Account: details, profile and API keys"),
@@ -280,7 +303,7 @@ _SENTENCES = frozenset(
     sentence
     for words in (
         *(RIGHTS, REASONS, STATUSES, KINDS, ROLES, STATES),
-        *(DECLINES, SUBSCRIPTIONS, INVOICES, GROUNDS, DISPUTES),
+        *(DECLINES, SUBSCRIPTIONS, INVOICES, GROUNDS, DISPUTES, TASKS),
     )
     for sentence in words.values()
 )

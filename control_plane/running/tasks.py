@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,15 @@ def all_open(connection: sa.Connection, *, after: int = 0, limit: int = 100) -> 
         .order_by(staff_task.c.id)
         .limit(limit)
     )
-    return [
-        Task(row.id, row.kind, row.ref, row.account, row.payload, row.raised_at) for row in connection.execute(wanted)
-    ]
+    return [_task(row) for row in connection.execute(wanted)]
+
+
+def of_account(connection: sa.Connection, account: str, kinds: Collection[str], *, limit: int = 100) -> list[Task]:
+    """Those of these kinds that are open about one account, the oldest first."""
+    mine = (staff_task.c.account == account) & staff_task.c.kind.in_(kinds) & _OPEN
+    wanted = sa.select(staff_task).where(mine).order_by(staff_task.c.id).limit(limit)
+    return [_task(row) for row in connection.execute(wanted)]
+
+
+def _task(row: sa.Row[Any]) -> Task:
+    return Task(row.id, row.kind, row.ref, row.account, row.payload, row.raised_at)

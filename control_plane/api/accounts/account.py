@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Path, Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
@@ -23,7 +24,9 @@ class Account(Body):
     account: str
     status: str
     kind: str
-    plan: str
+    plan: str = Field(
+        description='whose limits hold today; "" for the free version, which a trial has whatever was chosen at sign-up'
+    )
     slug: str | None
     business_name: str
     tax_number: str
@@ -95,16 +98,22 @@ def routes_for(public_events: profile.PublicEvents) -> Callable[[Doors, Hashing]
 
     def router(doors: Doors, hashing: Hashing) -> APIRouter:
         routes = doors.router("account")
-        now = doors.clock.now
+        now, setup = doors.clock.now, doors.setup
 
         @routes.get("/account", response_model=Account)
         @need("member")
         def read_account(visit: Here) -> dict[str, Any]:
             """The account that the caller is in."""
-            row = doors.store.read(lambda connection: people.account(connection, visit.caller.account))
-            names = ("status", "kind", "plan", "slug", "business_name", "tax_number", "address", "time_zone", "reason")
-            created = row.created_at.isoformat()
-            return {"account": row.id, "created_at": created, **{name: getattr(row, name) for name in names}}
+
+            def ask(connection: sa.Connection) -> dict[str, Any]:
+                row = people.account(connection, visit.caller.account)
+                names = ("status", "kind", "slug", "business_name", "tax_number", "address", "time_zone", "reason")
+                found = {name: getattr(row, name) for name in names}
+                # The row's own plan is what was chosen at sign-up.
+                plan = setup.allowance(connection, row.id).plan
+                return {"account": row.id, "created_at": row.created_at.isoformat(), "plan": plan, **found}
+
+            return doors.store.read(ask)
 
         @routes.patch("/account", status_code=204, response_class=Response)
         @need("account")

@@ -154,7 +154,7 @@ def _freeze(routes: APIRouter, doors: Doors, counter: Counter) -> None:
     @need("billing")
     def unfreeze(request: Request, visit: Here, body: UnfreezeWish | None = None) -> Response:
         """End the freeze now: the next period is charged, and begins when it is paid (BIL-27). 409 `price_changed`
-        where it costs another sum than was seen."""
+        where it costs another sum than was seen, `account_state` while the account is suspended."""
         account, actor, seen = visit.caller.account, visit.caller.actor, body.seen if body else ""
         return doors.act(
             request,

@@ -258,6 +258,32 @@ def test_nobody_who_is_suspended_freezes(at: Shop) -> None:
         assert jane.standing["freeze_days"] is None and jane.standing["period_end"] == "2026-12-25"
 
 
+def test_the_account_tells_the_plan_that_holds_today_and_not_that_of_the_sign_up(at: Shop) -> None:
+    jane = at.buyer(plan="business", currency="EUR")
+
+    def plan() -> str:
+        return str(jane.told("GET", "/account")["plan"])
+
+    assert (jane.standing["state"], plan()) == ("trial", ""), "a trial is the free version, whatever was chosen"
+    jane.gives()
+    jane.orders("basic")
+    assert plan() == jane.standing["plan"] == "basic"
+    quote = jane.quote(of="upgrade", plan="professional", cycle="month")
+    made = jane.told("POST", "/billing/plan", {"plan": "professional", "cycle": "month", "seen": quote["payable"]})
+    assert plan() == "basic", "it is not paid yet"
+    jane.after(made["payment"])
+    assert plan() == jane.standing["plan"] == "professional"
+    jane.told("POST", "/billing/plan", {"plan": "basic", "cycle": "month"})
+    assert plan() == "professional", "the smaller one begins with the next period"
+    at.days(31)
+    assert plan() == jane.standing["plan"] == "basic"
+    jane.told("PUT", "/billing/consent", {"on": False})
+    at.days(31)
+    assert (jane.standing["state"], plan()) == ("expired", "basic"), "it is what comes back when it is paid"
+    described = at.here.app.openapi()["components"]["schemas"]["Account"]["properties"]["plan"]["description"]
+    assert "hold today" in described
+
+
 def joins(at: Shop, number: str) -> tuple[int, str]:
     """Somebody types the number; status, and what he is told if he may not come in."""
     answer = at.here.stranger().call("POST", "/join", {"id": number, "name": "Ida"})

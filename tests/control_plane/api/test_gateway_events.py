@@ -19,6 +19,7 @@ from control_plane.gateway.memory import MemoryGateway
 from control_plane.gateway.port import EVENT_BYTES_MAX
 from control_plane.gateway.signed import sign
 from control_plane.money import Money
+from control_plane.running import backlog, tasks
 from control_plane.storage.store import Store
 from tests.control_plane.entries import entry
 from tests.control_plane.shop import ASKS, GOOD, Buyer, Shop, shop
@@ -150,6 +151,33 @@ def test_who_tries_signatures_is_told_to_wait(store: Store) -> None:
     with shop(store, limits=LIMITS) as at:
         statuses = [post(at, b"{}", {}).status_code for _ in range(LIMITS["token_address"].burst + 1)]
         assert set(statuses[:-1]) == {400} and statuses[-1] == 429
+
+
+def test_more_than_was_paid_is_taken_note_of_and_the_gateway_need_not_say_it_again(at: Shop) -> None:
+    jane = at.buyer()
+    jane.gives()
+    jane.orders()
+    reference = at.here.store.read(lambda connection: connection.scalar(sa.select(payments.c.reference)))
+    assert reference
+    collected(at.gateway.outside)
+    dispute = at.gateway.outside.open_dispute(reference)
+    [(body, headers)] = collected(at.gateway.outside)
+    assert b"5831" in body
+    more = body.replace(b"5831", b"583100")
+    assert post(at, more, headers).json()["code"] == "event_forged"
+    signed = {HEADER: sign(SECRET, at.here.clock.now(), more)}
+    for _ in range(2):
+        assert post(at, more, signed).status_code == 204
+    found = at.here.store.read(tasks.all_open)
+    assert [
+        (one.ref, one.payload["told"], one.payload["booked"]) for one in found if one.kind == "dispute_exceeds"
+    ] == [(dispute.reference, "5831.00 EUR", "58.31 EUR")]
+    counted = at.here.store.read(lambda connection: backlog.read(connection, at.here.clock.now()))
+    assert counted.tasks["dispute_exceeds"] == 1
+    assert jane.person.call("POST", "/events", {"title": "Lesson"}).status_code == 403
+    at.gateway.outside.close_dispute(dispute.reference, won=True)  # the stream goes on
+    assert [post(at, *event).status_code for event in collected(at.gateway.outside)] == [204]
+    assert jane.person.call("POST", "/events", {"title": "Lesson"}).status_code == 201
 
 
 def test_a_dispute_shuts_out_until_it_is_won_and_the_desk_sees_it(at: Shop) -> None:

@@ -16,27 +16,29 @@ from tests.control_plane.shop import Buyer, Shop, shop
 # The states in which an act succeeds; in all others it is refused.
 RUNNING = {"trial", "active"}
 OPEN = RUNNING | {"frozen", "expired"}
+SUSPENDED = {"suspended", "suspended while frozen"}
 ALLOWED: dict[str, set[str]] = {
     "plan a room": RUNNING,
     "join by the number": RUNNING,
     "join by a link": RUNNING,
     "join one's own room": RUNNING,
-    "sign in": OPEN | {"suspended"},
+    "sign in": OPEN | SUSPENDED,
     "look at one's rooms": OPEN,
-    "read one's account": OPEN | {"suspended"},
+    "read one's account": OPEN | SUSPENDED,
     "invite people": OPEN,
     "use a key": OPEN,
-    "see the billing page": OPEN | {"suspended"},
-    "ask how billing stands": OPEN | {"suspended"},
-    "export the billing history": OPEN | {"suspended"},
+    "see the billing page": OPEN | SUSPENDED,
+    "ask how billing stands": OPEN | SUSPENDED,
+    "export the billing history": OPEN | SUSPENDED,
     "order a plan": {"trial", "expired"},
     "buy an add-on": {"active"},
     "ask for a freeze": {"active"},
+    "end a freeze by hand": {"frozen"},
     "be shown on a public page": RUNNING | {"frozen"},
-    "write to support": OPEN | {"suspended", "closed", "deleted"},
-    "read the legal texts": OPEN | {"suspended", "closed", "deleted"},
+    "write to support": OPEN | SUSPENDED | {"closed", "deleted"},
+    "read the legal texts": OPEN | SUSPENDED | {"closed", "deleted"},
 }
-STATES = ("trial", "active", "frozen", "expired", "suspended", "closed", "deleted")
+STATES = ("trial", "active", "frozen", "expired", "suspended", "suspended while frozen", "closed", "deleted")
 
 
 @dataclass
@@ -69,6 +71,11 @@ class Case:
         wish = {**terms, "seen": quote.json().get("payable", "1.00 EUR")}
         return self.jane.call("POST", "/billing/orders", wish).status_code
 
+    def unfreezes(self) -> int:
+        quote = self.jane.call("POST", "/billing/quotes", {"of": "unfreeze"})
+        wish = {"seen": quote.json().get("payable", "1.00 EUR")}
+        return self.jane.call("POST", "/billing/unfreeze", wish).status_code
+
     def uses_key(self) -> int:
         program = self.guest
         program.headers["Authorization"] = f"Bearer {self.key}"
@@ -99,6 +106,7 @@ ACTS: dict[str, Callable[[Case], int]] = {
     "ask for a freeze": lambda case: case.jane.call("POST", "/billing/freeze", {"days": 9}).status_code,
     "buy an add-on": lambda case: case.buys(),
     "order a plan": lambda case: case.orders(),
+    "end a freeze by hand": lambda case: case.unfreezes(),
 }
 
 
@@ -118,13 +126,13 @@ def bring(case: Case, state: str) -> None:
     if state == "trial":
         return
     assert case.jane.orders()["state"] == "succeeded"
-    if state == "frozen":
+    if state in ("frozen", "suspended while frozen"):
         case.jane.told("POST", "/billing/freeze", {"days": 60})
         case.at.days(31)
     elif state == "expired":
         case.jane.told("PUT", "/billing/consent", {"on": False})
         case.at.days(31)
-    elif state == "suspended":
+    if state in SUSPENDED:
         body = {"reason": "abuse", "ticket": "T-1"}
         assert case.desk.call("POST", f"/staff/accounts/{case.account}/suspend", body).status_code == 200
     elif state in ("closed", "deleted"):
@@ -188,3 +196,18 @@ def test_an_expired_account_keeps_its_pages_of_billing_and_what_it_made_and_hold
             assert jane.call("GET", f"/billing/invoices/{row['id']}/pdf").content.startswith(b"%PDF")
             assert row["number"] in jane.call("GET", "/billing/invoices.csv").text
             assert len(jane.told("GET", "/events")["items"]) == 1
+
+
+def test_who_is_suspended_while_frozen_cannot_pay_for_days_on_which_nothing_is_open_to_him(store: Store) -> None:
+    with shop(store) as at:
+        case = in_use(at)
+        bring(case, "suspended while frozen")
+        quote = case.jane.told("POST", "/billing/quotes", {"of": "unfreeze"})
+        for wish in ({"seen": quote["payable"]}, {}):
+            assert case.jane.refused("POST", "/billing/unfreeze", wish) == (409, "account_state")
+        assert case.jane.standing["state"] == "frozen" and len(case.jane.told("GET", "/billing/invoices")["items"]) == 1
+        lifted = case.desk.call("POST", f"/staff/accounts/{case.account}/lift", {"ticket": "T-1"})
+        assert lifted.status_code == 200
+        case.jane.told("POST", "/billing/unfreeze", {"seen": quote["payable"]})
+        at.settle()
+        assert case.jane.standing["state"] == "active"

@@ -11,10 +11,13 @@ from typing import Any
 
 import pypdf
 import pytest
+import sqlalchemy as sa
 
-from control_plane.billing import orders, prices, subscriptions
+from control_plane.billing import add_ons, disputes, orders, prices, subscriptions
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
+from control_plane.billing.tables import payments as payment_rows
 from control_plane.billing.words import Words
+from control_plane.gateway.port import Dispute
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
 from control_plane.rooms import usage
@@ -25,6 +28,7 @@ from tests.control_plane import seen
 from tests.control_plane.entries import entry
 from tests.control_plane.pages.accessibility import faults
 from tests.control_plane.pages.browsing import Node, Page, Site, Visitor, site
+from tests.control_plane.pages.town import suspend
 from tests.control_plane.people import Person
 from tests.control_plane.product import product
 
@@ -263,7 +267,7 @@ def test_a_dearer_plan_begins_now_and_a_cheaper_one_with_the_next_period(here: S
 
 def bars(page: Page) -> dict[str, str]:
     """What each limit's bar says in words."""
-    (box,) = (node for node in page.tree.all("ul") if node.attrs.get("class") == "bars")
+    box = next(node for node in page.tree.all("ul") if node.attrs.get("class") == "bars")
     return {row.all("span")[0].text: row.all("strong")[0].text for row in box.all("li")}
 
 
@@ -298,6 +302,52 @@ def test_what_is_used_of_each_limit_is_shown_in_bars_and_in_words(here: Site, ja
     assert "74790 minutes in rooms" in page.tree.text and "from 25 November 2026 to 24 December 2026" in page.tree.text
     assert "/billing/plan" in [node.attrs["href"] for node in page.tree.all("a") if node.text == "Get a larger plan"]
     assert not faults(page.tree)
+
+
+def test_what_is_left_of_toll_free_minutes_and_until_when_stands_beside_the_bars(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    assert "What is left of what you bought" not in jane.sees().tree.text
+    jane.on(jane.sees("/billing/add-ons/quote?add_on=toll_free_minutes&quantity=2"), "/billing/add-ons/pay")
+    assert "What is left of what you bought" not in jane.sees().tree.text, "they are not paid yet"
+    here.settles()
+
+    def left() -> tuple[str, str]:
+        page = jane.sees()
+        assert faults(page.tree) == []
+        (box,) = (node for node in page.tree.all("ul") if node.attrs.get("aria-labelledby") == "left")
+        (row,) = box.all("li")
+        assert box.parent is not None
+        width = next(node.attrs["width"] for node in row.all("rect") if node.attrs["class"] == "used")
+        assert row.all("span")[0].text == "Toll-free minutes"
+        return f"{row.all('strong')[0].text} {width}", box.parent.text
+
+    def used(minutes: int) -> None:
+        now, setup = here.clock.now(), here.charged.setup
+        here.store.write(
+            lambda connection: add_ons.use(connection, now, setup, jane.account, "toll_free_minutes", minutes)
+        )
+
+    told, words = left()
+    assert told == "0 of 200 used, 200 left 0" and "It has no last day: it is there until it is used" in words
+    used(63)
+    assert left()[0] == "63 of 200 used, 137 left 31"
+    used(97)
+    assert left()[0] == "160 of 200 used, 40 left nearly used up 80"
+    assert "Get a larger plan" not in jane.sees().tree.text, "no plan gives more of them"
+    jane.on(jane.sees("/billing/freeze?days=40"), "/billing/freeze")
+    jane.days(31)
+    assert "It stays as it is while your plan is frozen." in left()[1]
+    jane.on(jane.sees("/billing/unfreeze"), "/billing/unfreeze")
+    here.settles()
+    jane.sends("/billing/cancel")
+    assert "It can be used until 24 January 2027, the whole of it, when your agreement ends" in left()[1]
+    jane.sends("/billing", "/billing/cancel/undo")
+    jane.sends("/billing/card", "/billing/card/remove")
+    jane.days(31)
+    told, words = left()
+    assert told.startswith("160 of 200 used, 40 left") and "It is kept until 24 April 2027, the whole of it" in words
+    used(40)
+    assert "What is left of what you bought" not in jane.sees().tree.text
 
 
 def test_before_a_smaller_plan_is_confirmed_it_is_said_what_is_used_beyond_it(here: Site, jane: Payer) -> None:
@@ -371,6 +421,23 @@ def test_a_plan_is_frozen_and_gone_on_with(here: Site, jane: Payer) -> None:
     jane.on(page, "/billing/unfreeze")
     here.settles()
     assert "Paid until 24 January 2027" in jane.sees().tree.text and len(jane.papers()) == 2
+
+
+def test_who_is_suspended_while_frozen_is_told_why_he_cannot_go_on(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    jane.on(jane.sees("/billing/freeze?days=40"), "/billing/freeze")
+    jane.days(31)
+    sent = jane.sees("/billing/unfreeze").form("/billing/unfreeze")
+    suspend(here, jane.account)
+    for path in ("/billing", "/billing/unfreeze"):
+        page = jane.sees(path)
+        assert "until that is lifted you cannot go on" in page.tree.text and faults(page.tree) == []
+        assert not [node for node in page.tree.all("form") if node.attrs.get("action") == "/billing/unfreeze"]
+        assert "/billing/unfreeze" not in [node.attrs["href"] for node in page.tree.all("a")]
+    page = jane.visitor.post("/billing/unfreeze", sent)
+    assert page.errors == {"": "The account is not in a state in which this can be done."}
+    here.settles()
+    assert len(jane.papers()) == 1 and "Frozen from" in jane.sees().tree.text
 
 
 @pytest.mark.parametrize("days", ["0", "91", "-1", "ten", "1e1", "9" * 40])
@@ -604,6 +671,34 @@ def test_staff_gives_back_gives_credit_and_ends_an_agreement(here: Site, jane: P
         "ground": "prohibited_practice",
         "ticket": "T-3",
     }
+
+
+def test_what_has_to_be_looked_at_is_told_in_words_and_taken_off_the_list(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    desk, path = here.at_pages(here.staff()), f"/desk/accounts/{jane.account}/billing"
+    assert "To be looked at" not in desk.get(path).tree.text
+    setup = here.charged.setup
+
+    def told(connection: sa.Connection) -> None:
+        paid = connection.scalar(sa.select(payment_rows.c.reference))
+        disputes.told(connection, here.clock.now(), setup, Dispute("dp_1", str(paid), Money(5_000, "EUR"), "open"))
+
+    here.store.write(told)
+    page = desk.get(path)
+    rows = [node.text for node in page.tree.ids()["tasks"].parent.all("li")]  # type: ignore[union-attr]
+    assert len(rows) == 2 and faults(page.tree) == []
+    assert "More is disputed than there is of the payment" in rows[0]
+    assert "told 50.00 EUR, in the books 49.00 EUR" in rows[0] and "has taken a payment back" in rows[1]
+    sent = {**page.form(f"{path}/tasks"), "task": "999"}
+    assert desk.post(f"{path}/tasks", sent).errors == {"": "Somebody was done with it before you."}
+    [first, _] = [node.attrs["value"] for node in page.tree.all("button") if node.attrs.get("name") == "task"]
+    other = here.customer("other@example.com").me()["account"]
+    foreign = f"/desk/accounts/{other}/billing/tasks"
+    assert desk.post(foreign, {**sent, "task": first}).status == 422, "it is not of that account"
+    page = desk.post(f"{path}/tasks", {**sent, "task": first})
+    assert page.done == "It is taken off the list." and "More is disputed" not in page.tree.text
+    again = desk.post(f"{path}/tasks", {**sent, "task": first})
+    assert again.status == 422 and "has taken a payment back" in again.tree.text
 
 
 def test_every_page_of_billing_is_accessible_in_every_state(here: Site, jane: Payer) -> None:

@@ -49,6 +49,8 @@ def test_an_account_is_opened_for_a_ticket_and_its_trail_is_read_and_holds(there
     assert set(desk.sends(page, action, ticket="T-1", reason="x", minutes="9999").errors) == {"minutes"}
     inside = desk.sends(page, action, ticket="T-7", reason="The owner asked us")
     assert "T-7" in inside.tree.text and "The chain holds" in inside.tree.text and "signed_up" in inside.tree.text
+    facts = {row.all("dt")[0].text: row.all("dd")[0].text for row in inside.tree.all("dl")[0].all("div")}
+    assert facts["Plan"] == "Professional", "it is that which is paid, and not what was chosen at sign-up"
     assert seen.audit(here.store, "staff_call")[-1]["ids"]["ticket"] == "T-7"
     assert "T-7" in there.sees("jane", "/account/staff-visits").tree.text
 

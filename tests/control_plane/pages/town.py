@@ -89,6 +89,7 @@ class Town:
             ("desk", "desk", "/desk?q=jane"),
             ("desk-account", "desk", f"/desk/accounts/{self.account}"),
             ("desk-billing", "desk", f"/desk/accounts/{self.account}/billing"),
+            ("desk-return", "desk", f"/desk/accounts/{self.account}/billing/return"),
             ("desk-visit", "desk", f"/desk/visits/{self.access}"),
             ("desk-refusals", "desk", "/desk/refusals"),
         ]
