@@ -15,7 +15,6 @@ import pytest
 from control_plane.billing import orders, prices, subscriptions
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.words import Words
-from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
 from control_plane.rooms import usage
 from control_plane.running import tasks
@@ -24,7 +23,7 @@ from control_plane.storage.store import Store
 from tests.control_plane import seen
 from tests.control_plane.entries import entry
 from tests.control_plane.pages.accessibility import faults
-from tests.control_plane.pages.browsing import Node, Page, Site, Visitor, site
+from tests.control_plane.pages.browsing import Node, Page, Site, Visitor
 from tests.control_plane.people import Person
 from tests.control_plane.product import product
 
@@ -628,17 +627,6 @@ def test_every_page_of_billing_is_accessible_in_every_state(here: Site, jane: Pa
     jane.days(31)
     look()
     assert "Expired since" in jane.sees().tree.text
-
-
-def test_cards_cannot_be_typed_in_where_the_gateway_is_not_the_fake_and_the_page_says_so(store: Store) -> None:
-    settings = StripeSettings("sk_test_a", "pk_test_a", ("whsec_a",), "https://stentor.test/billing/confirm/{}")
-    with site(store, StripeGateway(settings)) as here:
-        jane = payer(here)
-        page = jane.sees("/billing/card")
-        assert "Cards cannot be typed in on this server yet" in page.tree.text and faults(page.tree) == []
-        assert [node for node in page.tree.all("form") if node.attrs["action"] == "/billing/card"] == []
-        assert jane.visitor.post("/billing/card", {**csrf_of(jane), "country": "US"}).status == 404
-        assert jane.visitor.get("/gateway/card/setup_000001").status == 404
 
 
 def test_where_nobody_is_charged_there_is_nothing_of_billing(store: Store) -> None:
