@@ -108,9 +108,9 @@ def begin(connection: sa.Connection, now: datetime.datetime, draw: Draw, account
 
 def saved(connection: sa.Connection, now: datetime.datetime, setup: str, card: Card) -> Given | None:
     """It was given: from now on it is the one that is charged, and the one before it is not. None where it was known
-    already."""
+    already. One that was declined may still be given: in the gateway's fields he types in another."""
     row = _of_setup(connection, setup)
-    if row.state != "awaited":
+    if row.state not in ("awaited", "declined"):
         return None
     before = on_file(connection, row.account)
     connection.execute(

@@ -15,7 +15,8 @@ from control_plane.billing.payments import Payment
 from control_plane.billing.setup import Setup
 from control_plane.clock import Clock
 from control_plane.errors import Conflict
-from control_plane.gateway.port import CardAwaited, Gateway, HostedFields, Unseen
+from control_plane.gateway.errors import Refused
+from control_plane.gateway.port import CardAwaited, CardDeclined, Gateway, HostedFields, Unseen
 from control_plane.storage.store import Store
 
 
@@ -43,23 +44,40 @@ class Counter:
         if not payer:
             payer = self.gateway.open_payer(account)
             self.store.write(lambda connection: cards.set_payer(connection, account, payer))
-        if begun is not None and self.card_given(account, begun) == "awaited":
-            return Entry(begun, self.gateway.hosted_fields(begun))
+        if begun is not None and (entry := self.entry(account, begun)) is not None:
+            return entry
         draw = self.setup.accounts.draw
         reference = self.gateway.begin_card(payer, f"card:{account}:{draw(20)}")
         fields = self.gateway.hosted_fields(reference)
         self.store.write(lambda connection: cards.begin(connection, self.clock.now(), draw, account, reference))
         return Entry(reference, fields)
 
+    def entry(self, account: str, reference: str) -> Entry | None:
+        """Go on with one that was begun; None where it is over, as `card_given` says. Raises NotFound likewise."""
+        if self.card_given(account, reference) != "awaited":
+            return None
+        return Entry(reference, self.gateway.hosted_fields(reference))
+
+    def unfinished(self, account: str) -> cards.State | None:
+        """What became of the card that was begun last and not told of since; None where there is none."""
+        begun = self.store.read(lambda connection: cards.awaited(connection, account))
+        return None if begun is None else self.card_given(account, begun)
+
     def card_given(self, account: str, reference: str) -> cards.State:
-        """What became of it. One that was given is charged from now on. Raises NotFound, also for one of another
-        account."""
+        """What became of it. One that was given is charged from now on; one that the gateway does not know any more
+        counts as declined. Raises NotFound, also for one of another account."""
         state = self.store.read(lambda connection: cards.state_of(connection, account, reference))
-        if state != "awaited":
+        # Of one that was declined as well: in the same fields he may have given another, which was taken.
+        if state not in ("awaited", "declined"):
             return state
-        outcome = self.gateway.card_of(reference)
+        try:
+            outcome = self.gateway.card_of(reference)
+        except Refused as refused:
+            if refused.code != "no_such_setup":
+                raise
+            outcome = CardDeclined(reference, "declined")
         if isinstance(outcome, CardAwaited):
-            return "awaited"
+            return state
 
         def enter(connection: sa.Connection) -> cards.State:
             wallet.told(connection, self.clock.now(), self.setup, outcome)

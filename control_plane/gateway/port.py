@@ -56,12 +56,25 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """What of elsewhere a page with the gateway's fields needs, as its Content-Security-Policy writes it: scripts,
+    frames, and where the script connects to."""
+
+    scripts: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HostedFields:
-    """What our page needs to show the gateway's fields; `secret` is for this one customer's browser."""
+    """What our page needs to show the gateway's fields; `secret` is for this one customer's browser. `card`: the token
+    that a charge has to be confirmed with once more, "" where its bank waits already."""
 
     script: str
     public_key: str
     secret: str = field(repr=False)
+    sources: Sources = Sources()
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from control_plane.gateway.port import (
     RefundOrder,
     RefundOutcome,
     SetupOutcome,
+    Sources,
     Unseen,
     check_amount,
     check_key,
@@ -35,6 +36,7 @@ from control_plane.gateway.stripe_objects import (
     DisputeObject,
     Fault,
     Intent,
+    Named,
     PaymentMethod,
     RefundObject,
     SetupIntent,
@@ -45,6 +47,10 @@ from control_plane.gateway.stripe_objects import (
 # Newer ones may change what a field means; change it together with the tests.
 API_VERSION = "2026-10-28.endive"
 SCRIPT = "https://js.stripe.com/v3/"
+_SCRIPTS = ("https://js.stripe.com", "https://*.js.stripe.com")
+# What Stripe documents for cards (https://docs.stripe.com/security/guide#content-security-policy); banks are asked in
+# frames of hooks.stripe.com.
+SOURCES = Sources(_SCRIPTS, (*_SCRIPTS, "https://hooks.stripe.com"), ("https://api.stripe.com",))
 # A charge waits for the issuer, which may take some 20 s. Shorter: more outcomes that have to be asked for.
 TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 5
@@ -60,9 +66,10 @@ Made = TypeVar("Made", bound=msgspec.Struct)
 
 @dataclass(frozen=True)
 class StripeSettings:
-    """Credentials, and where our page for authentication is ({} stands for the reference).
+    """Credentials, and where our page for authentication is ({} stands for the reference). `script` is loaded by the
+    customer's browser, out of `sources`.
 
-    Raises ValueError for keys that are none, and for an address that would send them in the clear.
+    Raises ValueError for keys that are none, and for an address that would send them, or a card, in the clear.
     """
 
     secret_key: str = field(repr=False)
@@ -70,6 +77,8 @@ class StripeSettings:
     webhook_secrets: tuple[str, ...] = field(repr=False)
     page: str
     address: str = "https://api.stripe.com"
+    script: str = SCRIPT
+    sources: Sources = SOURCES
 
     def __post_init__(self) -> None:
         if not self.secret_key.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
@@ -78,9 +87,13 @@ class StripeSettings:
             raise ValueError("a secret key has printable ASCII characters only")
         if not self.webhook_secrets or not all(self.webhook_secrets):
             raise ValueError("events need a secret to be checked with")
-        parts = urlsplit(self.address)
-        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError("Stripe is spoken to over https")
+        for parts in (urlsplit(self.address), urlsplit(self.script)):
+            if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+                raise ValueError("Stripe is spoken to over https")
+        if not self.public_key.startswith(("pk_test_", "pk_live_")):
+            raise ValueError("a public key of Stripe begins with pk_")
+        if ("_live_" in self.public_key[:8]) != self.live:
+            raise ValueError("one key is for real money and the other is not")
 
     @property
     def live(self) -> bool:
@@ -109,7 +122,7 @@ class StripeGateway:
 
     def open_payer(self, key: str) -> str:
         check_key(key)
-        return self._post("customers", "payer", key, {f"metadata[{KEY_FIELD}]": key}, _Named).id
+        return self._post("customers", "payer", key, {f"metadata[{KEY_FIELD}]": key}, Named).id
 
     def begin_card(self, payer: str, key: str) -> str:
         check_key(key)
@@ -117,11 +130,14 @@ class StripeGateway:
         return self._post("setup_intents", "card", key, form, SetupIntent, missing="no_such_payer").id
 
     def hosted_fields(self, reference: str) -> HostedFields:
+        card = ""
         if reference.startswith("pi_"):
-            secret = self._get(f"payment_intents/{_id(reference)}", Intent, "no_such_charge").client_secret
+            intent = self._get(f"payment_intents/{_id(reference)}", Intent, "no_such_charge")
+            secret, card = intent.client_secret, intent.confirmed_again()
         else:
             secret = self._get(f"setup_intents/{_id(reference)}", SetupIntent, "no_such_setup").client_secret
-        return HostedFields(SCRIPT, self._settings.public_key, secret or "")
+        told = self._settings
+        return HostedFields(told.script, told.public_key, secret or "", told.sources, card)
 
     def card_of(self, setup: str) -> SetupOutcome:
         intent = self._get(f"setup_intents/{_id(setup)}", SetupIntent, "no_such_setup")
@@ -133,7 +149,7 @@ class StripeGateway:
         return intent.outcome(method.saved())
 
     def forget_card(self, token: str) -> None:
-        self._post(f"payment_methods/{_id(token)}/detach", "forget", token, {}, _Named, missing="no_such_card")
+        self._post(f"payment_methods/{_id(token)}/detach", "forget", token, {}, Named, missing="no_such_card")
 
     # Charges
 
@@ -241,7 +257,7 @@ class StripeGateway:
             yield from (_decoded(raw, form_of, key) for raw in page.data)
             if not page.has_more or not page.data:
                 return
-            query = {**query, "starting_after": _decoded(page.data[-1], _Named, key).id}
+            query = {**query, "starting_after": _decoded(page.data[-1], Named, key).id}
         raise OutcomeUnknown(key, "too many to look through")
 
     def _send(self, method: str, path: str, key: str, missing: str, **content: Any) -> httpx2.Response:
@@ -254,10 +270,6 @@ class StripeGateway:
         if not answer.is_success:
             raise _error(answer, key, missing)
         return answer
-
-
-class _Named(msgspec.Struct):
-    id: str
 
 
 class _Page(msgspec.Struct):

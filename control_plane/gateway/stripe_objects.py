@@ -76,7 +76,6 @@ _CODES: dict[str, DeclineCode] = {
     "try_again_later": "try_again",
 }
 _NEVER_AGAIN = {"expired_card", "card_unusable", "authentication_failed"}
-# The issuer wants to see the customer; the intent can be finished by him.
 AUTHENTICATION_REQUIRED = "authentication_required"
 
 _DISPUTES: dict[str, DisputeState] = {
@@ -101,9 +100,18 @@ class Fault(msgspec.Struct):
     decline_code: str | None = None
     advice_code: str | None = None
     payment_intent: Intent | None = None
+    payment_method: Named | None = None
 
     def word(self) -> str:
         return self.decline_code or self.code or "declined"
+
+    def asks(self) -> bool:
+        """The issuer wants to see the customer; the intent can be finished by him."""
+        return AUTHENTICATION_REQUIRED in (self.code, self.decline_code)
+
+
+class Named(msgspec.Struct):
+    id: str
 
 
 class Redirect(msgspec.Struct):
@@ -140,12 +148,19 @@ class Intent(msgspec.Struct):
                 return NeedsAction(self.id, (redirect and redirect.url) or page.replace("{}", self.id))
             case "canceled":
                 return Declined(self.id, "called_off", retryable=False)
-            case "requires_payment_method" if fault and AUTHENTICATION_REQUIRED in (fault.code, fault.decline_code):
+            case "requires_payment_method" if fault and fault.asks():
                 return NeedsAction(self.id, page.replace("{}", self.id))
             case "requires_payment_method":
                 return declined(self.id, fault or Fault())
         # processing, requires_confirmation, requires_capture, and what comes to be: not over, and not paid.
         return Processing(self.id)
+
+    def confirmed_again(self) -> str:
+        """The card that was taken off it when its issuer wanted to see the customer; "" where none was."""
+        fault = self.last_payment_error
+        if self.status != "requires_payment_method" or fault is None or not fault.asks():
+            return ""
+        return fault.payment_method.id if fault.payment_method else ""
 
 
 class PaymentCard(msgspec.Struct):

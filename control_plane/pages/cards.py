@@ -6,7 +6,6 @@ says so, and nothing is lost.
 
 from __future__ import annotations
 
-import logging
 import urllib.parse
 
 from fastapi import APIRouter, Request
@@ -17,7 +16,6 @@ from control_plane.billing import cards, payments, wallet
 from control_plane.billing.counter import Counter
 from control_plane.billing.payments import Payment
 from control_plane.errors import ControlPlaneError, NotFound
-from control_plane.gateway.errors import Refused
 from control_plane.gateway.memory import MemoryGateway
 from control_plane.pages import words
 from control_plane.pages.billing import Till
@@ -25,8 +23,6 @@ from control_plane.pages.forms import Form, errors_of, safe_next, typed
 from control_plane.pages.shell import Pages, see
 from control_plane.pages.subscribed import countries
 from control_plane.paying import Paying
-
-log = logging.getLogger("stentor.control")
 
 
 def router(pages: Pages, paying: Paying) -> APIRouter:
@@ -46,7 +42,8 @@ def onward(address: str) -> str:
 
 
 def _card(routes: APIRouter, till: Till, counter: Counter) -> None:
-    gateway = till.paying.gateway
+    # The fake's page stands in for what a gateway of this world draws on ours (control_plane.pages.hosted).
+    fields = "/gateway/card" if isinstance(till.paying.gateway, MemoryGateway) else "/billing/card/fields"
 
     def card_form(request: Request, visit: Visit, shown: Form, next_: str, failed: str = "") -> Response:
         return till.show(
@@ -57,7 +54,6 @@ def _card(routes: APIRouter, till: Till, counter: Counter) -> None:
             next=next_,
             failed=failed,
             countries=countries(till.pages.language(request)),
-            fields=isinstance(gateway, MemoryGateway),
         )
 
     @routes.get("/billing/card")
@@ -69,18 +65,19 @@ def _card(routes: APIRouter, till: Till, counter: Counter) -> None:
     @routes.post("/billing/card")
     @need("billing")
     def begin(request: Request, visit: Here) -> Response:
-        """To the gateway's fields; the number goes there and never through us."""
+        """To the gateway's fields; the number goes there and never through us. Who gave a card there and never came
+        back to tell has given it."""
         sent, account = form(request), visit.caller.account
         next_ = onward(sent.one("next"))
-        if not isinstance(gateway, MemoryGateway):
-            raise NotFound("fields_missing", "the fields of this gateway are not on a page yet")
         try:
             if "country" in sent.values:
                 till.doors.write(lambda connection: cards.set_country(connection, account, sent.one("country")))
+            if counter.unfinished(account) == "saved":
+                return see(next_ or "/billing/card?done=card-saved")
             entry = counter.begin_card(account)
         except ControlPlaneError as wrong:
             return card_form(request, visit, Form(typed(sent), errors_of(wrong, "country")), next_)
-        return see(f"/gateway/card/{entry.reference}{_query(next_)}")
+        return see(f"{fields}/{entry.reference}{query(next_)}")
 
     @routes.post("/billing/card/remove")
     @need("billing")
@@ -110,8 +107,6 @@ def _card(routes: APIRouter, till: Till, counter: Counter) -> None:
 
 
 def _ways_back(routes: APIRouter, till: Till, counter: Counter) -> None:
-    gateway = till.paying.gateway
-
     @routes.get("/billing/card/back/{reference}")
     @need("billing")
     def card_back(visit: Here, reference: str, next: str = "") -> Response:
@@ -120,54 +115,20 @@ def _ways_back(routes: APIRouter, till: Till, counter: Counter) -> None:
         state = counter.card_given(visit.caller.account, reference)
         if state == "saved":
             return see(next_ or "/billing/card?done=card-saved")
-        return see(f"/billing/card{_query(next_, **({'failed': 'card_unusable'} if state == 'declined' else {}))}")
-
-    @routes.get("/billing/confirm/{reference}")
-    @need("billing")
-    def confirm_page(request: Request, visit: Here, reference: str, next: str = "") -> Response:
-        """Where the customer answers his bank: the fake one's question, or what the real one needs."""
-        payment = _own(till, visit, reference)
-        if payment is not None and payment.state != "needs_action":
-            return see("/billing")
-        return till.show(
-            request,
-            visit,
-            "billing_confirm.html",
-            reference=reference,
-            payment=payment,
-            next=onward(next),
-            fake=isinstance(gateway, MemoryGateway),
-        )
-
-    @routes.post("/billing/confirm/{reference}")
-    @need("billing")
-    def confirm(request: Request, visit: Here, reference: str) -> Response:
-        """The answer to the fake's question; then what became of it is asked as ever."""
-        sent = form(request)
-        payment = _own(till, visit, reference)
-        if not isinstance(gateway, MemoryGateway):
-            raise NotFound("fields_missing", "the fields of this gateway are not on a page yet")
-        agrees, next_ = sent.one("agrees") == "yes", onward(sent.one("next"))
-        try:
-            gateway.outside.authenticate(reference, agrees=agrees)
-        except Refused:
-            log.info("a question was answered that nobody waits for")  # sent twice: the first answer counts
-        if payment is None:
-            return see(f"/billing/card/back/{reference}{_query(next_)}")
-        return see(f"/billing/paid/{reference}")
+        return see(f"/billing/card{query(next_, **({'failed': 'not_saved'} if state == 'declined' else {}))}")
 
     @routes.get("/billing/paid/{reference}")
     @need("billing")
     def paid_back(visit: Here, reference: str) -> Response:
         """From the bank: ask what became of the payment. Again: the same."""
-        payment = _own(till, visit, reference)
+        payment = own(till, visit, reference)
         if payment is None:
             raise NotFound("payment_unknown", "there is no such payment")
         after = counter.payment(visit.caller.account, payment.key)
         return see("/billing?done=paid" if after.state == "succeeded" else "/billing")
 
 
-def _own(till: Till, visit: Visit, reference: str) -> Payment | None:
+def own(till: Till, visit: Visit, reference: str) -> Payment | None:
     """The caller's payment with this reference; None where it is a set-up of his. Raises NotFound for others'."""
     found = till.doors.store.read(lambda connection: payments.by_reference(connection, reference))
     if found is None:
@@ -177,6 +138,7 @@ def _own(till: Till, visit: Visit, reference: str) -> Payment | None:
     return found
 
 
-def _query(next_: str, **more: str) -> str:
+def query(next_: str, **more: str) -> str:
+    """Behind an address: where to go on, and what else there is to say. "" for nothing."""
     values = {**({"next": next_} if next_ else {}), **more}
     return f"?{urllib.parse.urlencode(values)}" if values else ""

@@ -1,24 +1,25 @@
-"""[I/O] The fake gateway's own page, where a card is typed in: only where the gateway is the fake (docs/gateway.md). No
-money moves there, and the page says so."""
+"""[I/O] The fake gateway's own pages, where a card is typed in and its bank asks: only where the gateway is the fake
+(docs/gateway.md). No money moves there, and the pages say so."""
 
 from __future__ import annotations
 
 import logging
 import re
-import urllib.parse
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from control_plane.api.doors import form, need
+from control_plane.api.doors import Here, form, need
 from control_plane.billing.freeze import CardMonth
 from control_plane.errors import Invalid, NotFound
 from control_plane.gateway.errors import Refused
 from control_plane.gateway.memory import MemoryGateway
 from control_plane.gateway.port import CardAwaited
-from control_plane.pages.cards import onward
+from control_plane.pages.billing import Till
+from control_plane.pages.cards import onward, own, query
 from control_plane.pages.forms import Form, errors_of, typed
 from control_plane.pages.shell import Pages, see
+from control_plane.paying import Paying
 from control_plane.translations import N_
 
 # Those of docs/gateway.md that somebody tries by hand.
@@ -37,9 +38,15 @@ _NUMBER = re.compile(r"[0-9]{12,19}")
 _MONTH = re.compile(r"(0?[1-9]|1[0-2])\s*/\s*(20[0-9]{2}|[0-9]{2})")
 
 
-def router(pages: Pages, gateway: MemoryGateway) -> APIRouter:
-    """For everybody who has the reference, as at a gateway."""
+def router(pages: Pages, paying: Paying, gateway: MemoryGateway) -> APIRouter:
+    """Cards for everybody who has the reference, as at a gateway; the bank for who has the right `billing`."""
     routes = pages.doors.pages()
+    _card(routes, pages, gateway)
+    _bank(routes, Till(pages, paying), gateway)
+    return routes
+
+
+def _card(routes: APIRouter, pages: Pages, gateway: MemoryGateway) -> None:
 
     def fields(request: Request, reference: str, shown: Form, next_: str) -> Response:
         return pages.show(request, "gateway_card.html", form=shown, reference=reference, next=next_, cards=TEST_CARDS)
@@ -68,10 +75,34 @@ def router(pages: Pages, gateway: MemoryGateway) -> APIRouter:
         except Refused:
             log.info("a card was entered that was there already")  # and perhaps waits for the bank
         asks = isinstance(gateway.card_of(reference), CardAwaited)
-        query = f"?{urllib.parse.urlencode({'next': next_})}" if next_ else ""
-        return see(f"/billing/{'confirm' if asks else 'card/back'}/{reference}{query}")
+        return see(f"/billing/{'confirm' if asks else 'card/back'}/{reference}{query(next_)}")
 
-    return routes
+
+def _bank(routes: APIRouter, till: Till, gateway: MemoryGateway) -> None:
+    @routes.get("/billing/confirm/{reference}")
+    @need("billing")
+    def confirm_page(request: Request, visit: Here, reference: str, next: str = "") -> Response:
+        """The question of the customer's bank."""
+        payment = own(till, visit, reference)
+        if payment is not None and payment.state != "needs_action":
+            return see("/billing")
+        return till.show(
+            request, visit, "billing_confirm.html", reference=reference, payment=payment, next=onward(next)
+        )
+
+    @routes.post("/billing/confirm/{reference}")
+    @need("billing")
+    def confirm(request: Request, visit: Here, reference: str) -> Response:
+        """The answer to it; then what became of it is asked as ever."""
+        sent = form(request)
+        payment = own(till, visit, reference)
+        try:
+            gateway.outside.authenticate(reference, agrees=sent.one("agrees") == "yes")
+        except Refused:
+            log.info("a question was answered that nobody waits for")  # sent twice: the first answer counts
+        if payment is None:
+            return see(f"/billing/card/back/{reference}{query(onward(sent.one('next')))}")
+        return see(f"/billing/paid/{reference}")
 
 
 def _known(gateway: MemoryGateway, reference: str) -> None:

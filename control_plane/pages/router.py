@@ -21,6 +21,7 @@ from control_plane.pages import (
     entry,
     front,
     gateway,
+    hosted,
     legal,
     mail,
     people,
@@ -57,7 +58,9 @@ def area(
             paid_for = (price_list, billing, checkout, cards, desk_billing, desk_return)
             parts += [part.router(pages, charged) for part in paid_for]
             if isinstance(charged.gateway, MemoryGateway):
-                parts.append(gateway.router(pages, charged.gateway))
+                parts.append(gateway.router(pages, charged, charged.gateway))
+            else:
+                parts.append(hosted.router(pages, charged))
         whole = doors.pages()
         for part in parts:
             # As they are, so that each keeps its door and its need.

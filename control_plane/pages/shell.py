@@ -1,6 +1,7 @@
 """[I/O] What every page has: templates in the visitor's language, headers, the visitor's place in the menu.
 
-Nothing on a page comes from elsewhere, no style or script stands in it, and nobody may frame it.
+Nothing on a page comes from elsewhere but the payment gateway's own fields on those that show them, no style or script
+stands in it, and nobody may frame it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from control_plane.accounts.tokens import csrf_of
 from control_plane.api.caller import Caller
 from control_plane.api.doors import Doors, Visit
 from control_plane.billing.words import Words
+from control_plane.gateway.port import HostedFields, Sources
 from control_plane.mail.mailbox import Mailbox
 from control_plane.pages import languages, words
 from control_plane.pages.forms import Form
@@ -32,18 +34,25 @@ ASSETS = {
     "style.css": "text/css; charset=utf-8",
     "token.js": "text/javascript; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
+    "stripe.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 NOBODY = Visit(Caller("visitor", ""), "", "")
 
 
-def policy(*, script: bool = False, form_to: str = "") -> dict[str, str]:
-    """The headers of a page. `form_to`: another origin that an answer to its form leads to."""
+def policy(*, script: bool = False, form_to: str = "", sources: Sources | None = None) -> dict[str, str]:
+    """The headers of a page. `form_to`: another origin that an answer to its form leads to. `sources`: what the
+    gateway's fields on it need."""
     targets = f"'self' {form_to}".strip()
     rules = ["default-src 'none'", "style-src 'self'", "img-src 'self'", f"form-action {targets}"]
     rules += ["base-uri 'none'", "frame-ancestors 'none'"]
+    sources = sources or Sources()
     if script:
-        rules.append("script-src 'self'")
+        rules.append(" ".join(("script-src 'self'", *sources.scripts)))
+    if sources.frames:
+        rules.append(" ".join(("frame-src", *sources.frames)))
+    if sources.connections:
+        rules.append(" ".join(("connect-src", *sources.connections)))
     return {
         "Content-Security-Policy": "; ".join(rules),
         # With "no-referrer" browsers send "Origin: null" with a form, and the door could not tell our own from others'.
@@ -134,9 +143,11 @@ class Pages:
         script: str = "",
         form_to: str = "",
         form: Form | None = None,
+        fields: HostedFields | None = None,
         **values: Any,
     ) -> Response:
-        """A page. `script`: the one of ASSETS that it runs. A form with errors in it makes it a 422."""
+        """A page. `script`: the one of ASSETS that it runs; `fields`: those of the gateway that are on it. A form with
+        errors in it makes it a 422."""
         here = getattr(request.state, "visit", NOBODY)
         form = form or Form()
         html = (
@@ -154,12 +165,12 @@ class Pages:
                 # A problem before the door: who has a session is shown the way to his account.
                 unasked=here is NOBODY and self.doors.cookie in request.cookies,
                 script=script,
+                fields=fields,
                 **values,
             )
         )
-        return HTMLResponse(
-            html, status if status != 200 or not form.errors else 422, policy(script=bool(script), form_to=form_to)
-        )
+        headers = policy(script=bool(script), form_to=form_to, sources=fields.sources if fields else None)
+        return HTMLResponse(html, status if status != 200 or not form.errors else 422, headers)
 
     def problem(self, scope: Scope, status: int, code: str, plain: Response) -> Response:
         """A problem as a page: `Doors.problem_page`. Who is not signed in is led there and comes back."""

@@ -185,6 +185,7 @@ DECLINES = {
     "try_again": N_("The bank could not be reached. Try again later."),
     "called_off": N_("It was taken back before it was paid."),
     "short": N_("Less came in than was due. The sum is your credit."),
+    "not_saved": N_("No card was saved: your bank did not take it, or it was not finished in time. Begin again."),
 }
 SUBSCRIPTIONS = {
     "none": N_("no plan"),

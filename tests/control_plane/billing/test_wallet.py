@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
 from control_plane.billing import cards, orders, wallet
 from control_plane.errors import NotFound
 from control_plane.gateway.errors import Refused
-from control_plane.gateway.port import CardSaved, ChargeOrder
+from control_plane.gateway.port import CardDeclined, CardSaved, ChargeOrder, SetupOutcome
 from control_plane.money import Money
 from control_plane.storage.store import Store
 from tests.control_plane.billing.till import GOOD, MONTHLY, PAYS, Customer, Till, till
@@ -77,6 +79,27 @@ def test_a_card_that_is_taken_away_is_forgotten_and_once_more_does_nothing(store
         gives(at, jane)
         at.settle()
         assert is_known(at, jane, token(at, jane))
+
+
+def test_a_declined_entry_may_still_give_a_card_and_one_that_was_replaced_may_not(store: Store) -> None:
+    with till(store) as at:
+        jane = at.customer()
+        first = gives(at, jane)
+
+        def hears(outcome: SetupOutcome) -> str:
+            store.write(lambda connection: wallet.told(connection, at.clock.now(), at.setup, outcome))
+            return token(at, jane)
+
+        def entered(connection: sa.Connection) -> None:
+            cards.begin(connection, at.clock.now(), at.setup.accounts.draw, jane.id, "seti_two")
+
+        store.write(entered)
+        assert hears(CardDeclined("seti_two", "declined")) == first.card.token
+        # In the same fields he typed in another, and the bank took that.
+        second = CardSaved("seti_two", replace(first.card, token="pm_two"))
+        assert hears(second) == "pm_two"
+        for late in (second, CardDeclined("seti_two", "declined"), first):
+            assert hears(late) == "pm_two"
 
 
 def test_a_charge_that_was_ordered_before_goes_to_the_card_of_then(store: Store) -> None:

@@ -27,7 +27,7 @@ from control_plane.gateway.fake.faults import AnswerLost, Lost, Script
 from control_plane.gateway.fake.outside import collected
 from control_plane.gateway.fake.records import Charge
 from control_plane.gateway.memory import MemoryGateway
-from control_plane.gateway.port import CardSaved, ChargeOrder, ChargeTold, Gateway, Succeeded
+from control_plane.gateway.port import CardSaved, ChargeOrder, ChargeTold, Gateway, Sources, Succeeded
 from control_plane.gateway.stripe import StripeGateway, StripeSettings
 from control_plane.money import Money
 
@@ -120,10 +120,13 @@ class Front(httpx2.BaseTransport):
 
 
 class StripeRig:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, page: str = PAGE) -> None:
         self.address, self.front = address, Front()
         self._posted: queue.Queue[tuple[bytes, dict[str, str]]] = queue.Queue()
-        settings = StripeSettings("sk_test_12345", "pk_test_12345", (SECRET,), PAGE, address)
+        # No policy of a page can name an address of IPv6 (CSP 3, host-source).
+        self.seen = address.replace("[::1]", "localhost")
+        script, sources = f"{self.seen}/js.stripe.com/v3/", Sources(*[(self.seen,)] * 3)
+        settings = StripeSettings("sk_test_12345", "pk_test_12345", (SECRET,), page, address, script, sources)
         self.gateway = StripeGateway(settings, transport=self.front)
         self.settings = settings
 

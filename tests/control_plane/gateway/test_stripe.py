@@ -365,6 +365,10 @@ def test_no_secret_and_no_text_of_the_gateway_is_in_a_log_or_an_error(caplog: py
         {"webhook_secrets": ("",)},
         {"address": "http://api.stripe.com"},
         {"address": "ftp://127.0.0.2"},
+        {"script": "http://js.stripe.com/v3/"},
+        {"public_key": ""},
+        {"public_key": KEY},  # it would stand in every page
+        {"public_key": "pk_live_1"},
     ],
     ids=json.dumps,
 )

@@ -17,6 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from control_plane.accounts.setup import Setup
+from control_plane.gateway.port import Gateway
 from control_plane.storage import migrate
 from control_plane.storage.store import Store
 from tests.chromium import CHROMIUM, FLAGS
@@ -34,11 +35,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(store: Store) -> Iterator[Site]:
-    """A site that a real browser reaches, as a server for development."""
+def served(store: Store, gateway: Gateway | None = None) -> Iterator[Site]:
+    """A site that a real browser reaches, as a server for development. `gateway`: another one than the fake."""
     port = free_port()
     setup = Setup(FINGERPRINT_KEY, f"http://localhost:{port}", drawn(1))
-    with site(store, setup=setup, dev=True) as made:
+    with site(store, gateway, setup=setup, dev=True) as made:
         made.base_url = setup.base_url
         config = uvicorn.Config(made.app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
         server = uvicorn.Server(config)
