@@ -42,7 +42,7 @@ def onward(address: str) -> str:
 
 
 def _card(routes: APIRouter, till: Till, counter: Counter) -> None:
-    # The fake's page stands in for what a gateway of this world draws on ours (control_plane.pages.hosted).
+    # The fake has pages of its own; Stripe draws its fields on one of ours (control_plane.pages.hosted).
     fields = "/gateway/card" if isinstance(till.paying.gateway, MemoryGateway) else "/billing/card/fields"
 
     def card_form(request: Request, visit: Visit, shown: Form, next_: str, failed: str = "") -> Response:
