@@ -1,4 +1,4 @@
-"""What waits in the outbox is found by its kind: a look for mails passes no orders to the gateway, however many wait."""
+"""What waits in the outbox is found by its kind: a look for mails passes no orders to the gateway, of however many."""
 
 from __future__ import annotations
 
