@@ -17,6 +17,7 @@ from control_plane.api import doors, probes, problems
 from control_plane.api.limits import address_key
 from control_plane.errors import TooMany
 from control_plane.gateway.port import EVENT_BYTES_MAX
+from control_plane.running.precedence import Precedence
 from control_plane.watch.timing import stopwatch
 from sfu import logs
 
@@ -68,6 +69,21 @@ class BodyLimit:
             return whole if whole is not None else await receive()
 
         await self._app(scope, replay, send)
+
+
+class First:
+    """An answer goes before what runs by itself, from when all of its request is here: who sends slowly holds nobody
+    up."""
+
+    def __init__(self, app: ASGIApp, precedence: Precedence) -> None:
+        self._app, self._precedence = app, precedence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with self._precedence.answering():
+            await self._app(scope, receive, send)
 
 
 class Outermost:

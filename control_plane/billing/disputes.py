@@ -78,11 +78,15 @@ def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, disput
 
 def arrived(connection: sa.Connection, now: datetime.datetime, setup: Setup, charge: str) -> None:
     """The gateway's name of a payment has become known: what was told of it before counts now."""
-    waiting = connection.execute(awaited_disputes.select().where(awaited_disputes.c.charge == charge)).all()
+    waiting = connection.execute(_AWAITED, {"of": charge}).all()
     if waiting:
         connection.execute(awaited_disputes.delete().where(awaited_disputes.c.charge == charge))
     for row in sorted(waiting, key=lambda row: (row.at, row.reference)):
         told(connection, now, setup, Dispute(row.reference, charge, Money(row.amount, row.currency), row.state))
+
+
+# Written once: nearly every charge that is paid asks for nothing.
+_AWAITED = awaited_disputes.select().where(awaited_disputes.c.charge == sa.bindparam("of"))
 
 
 def of_account(connection: sa.Connection, account: str) -> list[sa.Row[Any]]:

@@ -64,8 +64,8 @@ def make_out(
 ) -> Invoice:
     """An open one, a pro-forma. Names and addresses are copied in as they stand (BIL-15); the credit that it uses is
     set aside. `buyer` and `known`, the price list: of who read them in this transaction already."""
-    id_, seq = _next_id(connection, account)
     buyer = buyer or buyers.of(connection, account)
+    id_, seq = _id(account, buyer.invoices + 1)
     known = known or catalogue(connection, setup)
     language = buyer.reader.language if buyer.reader else "en"
     open_ = document.pro_forma(id_, language, account, setup.seller, buyer.party, now.date(), draft, known)
@@ -163,9 +163,13 @@ def _insert(
 
 
 def _next_id(connection: sa.Connection, account: str) -> tuple[str, int]:
-    """Not by chance: a transaction that is run again names its invoice the same, so its payment has the same key."""
     last = connection.scalar(_LAST, {"of": account}) or 0
-    return f"inv_{account.removeprefix('acc_')}_{last + 1}", last + 1
+    return _id(account, last + 1)
+
+
+def _id(account: str, seq: int) -> tuple[str, int]:
+    """Not by chance: a transaction that is run again names its invoice the same, so its payment has the same key."""
+    return f"inv_{account.removeprefix('acc_')}_{seq}", seq
 
 
 def _draw(connection: sa.Connection, series: str) -> str:

@@ -64,12 +64,14 @@ def collect(
     """Have what is payable charged to the card on file, after the commit. `present`: the customer sits before the page
     and can be asked by his bank. Without a card, or with nothing left to charge, nobody is asked, and it ends likewise.
     `buyer`: who read him in this transaction already.
+
+    It is the first attempt: one that failed voids its invoice, and another charge has an invoice of its own. The
+    database refuses a second row.
     """
     buyer = buyer or buyers.of(connection, invoice.account)
-    attempts = connection.scalar(_ATTEMPTS, {"of": invoice.id}) or 0
-    key = attempt_key(invoice.id, attempts + 1)
+    key = attempt_key(invoice.id, 1)
     payer, token = buyer.payer.payer if buyer.payer else "", buyer.card.token if buyer.card else ""
-    values: dict[str, Any] = {"key": key, "invoice": invoice.id, "account": invoice.account, "attempt": attempts + 1}
+    values: dict[str, Any] = {"key": key, "invoice": invoice.id, "account": invoice.account, "attempt": 1}
     values |= {"state": "processing", "present": present, "payer": payer, "token": token}
     values |= {"currency": invoice.payable.currency, "amount": invoice.payable.minor, "received": 0}
     values |= {"reference": "", "code": "", "link": "", "made_at": now}
@@ -172,7 +174,6 @@ def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str
     )
 
 
-_ATTEMPTS = sa.select(sa.func.count()).where(payments.c.invoice == sa.bindparam("of"))
 _MINE = payments.c.key == sa.bindparam("of")
 _BY_KEY = payments.select().where(_MINE)
 _ADD, _END = payments.insert(), payments.update().where(_MINE)

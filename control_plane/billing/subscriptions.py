@@ -122,7 +122,7 @@ def next_invoice(
 ) -> Draft:
     """What a period costs: the plan, and every add-on that goes on (BIL-13), with taxes and credit."""
     buyer, known = buyers.of(connection, account), prices.catalogue(connection, setup)
-    return _draft(connection, now, setup, held, charging, buyer, known, add_ons.going_on(connection, account))
+    return _draft(connection, now, setup, held, charging, buyer, known, _going_on(connection, buyer))
 
 
 def _draft(
@@ -143,7 +143,11 @@ def _draft(
     for one in going_on:
         price = add_ons.price_at(known, told, one, charging.terms.cycle, held.currency, now)
         lines.append(full_period("add_on", price, charging.period, tax, quantity=one.quantity, discount=discount))
-    return draft(lines, open_credit(connection, buyer.account))
+    return draft(lines, open_credit(connection, buyer.account) if buyer.has_credit else ())
+
+
+def _going_on(connection: sa.Connection, buyer: Buyer) -> Sequence[Bought]:
+    return add_ons.going_on(connection, buyer.account) if buyer.adds else ()
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,7 @@ def _charge(act: _Act, effect: machine.Charge) -> None:
     connection, now, setup, charging = act.connection, act.now, act.setup, effect.charging
     # Read once: the quote, the document and the order to the gateway are about the same.
     buyer = act.buyer or buyers.of(connection, act.account)
-    known, going_on = prices.catalogue(connection, setup), add_ons.going_on(connection, act.account)
+    known, going_on = prices.catalogue(connection, setup), _going_on(connection, buyer)
     made = _draft(connection, now, setup, act.held, charging, buyer, known, going_on)
     purpose: dict[str, Any] = {"kind": "period", "why": charging.why, "add_ons": [one.id for one in going_on]}
     invoice = invoices.make_out(connection, now, setup, act.account, made, purpose, buyer=buyer, known=known)

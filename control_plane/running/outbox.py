@@ -189,8 +189,7 @@ def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
 
 # Written out, not bound: an index of the waiting rows alone is used by who says so in the statement itself.
 _WAITING: sa.ColumnElement[str] = sa.literal_column("'waiting'")
-# Compared as a text made of it: so the way leads through what waits, not through all of this kind that ever left.
-_KIND = outbox.c.kind.concat("") == sa.bindparam("of_kind")
+_KIND = outbox.c.kind == sa.bindparam("of_kind")
 _NOW = sa.bindparam("now", type_=Instant)
 _FIRST = (
     sa.select(outbox)

@@ -70,7 +70,7 @@ outbox = sa.Table(
     sa.Column("error", sa.Text),
     sa.UniqueConstraint("key"),
     sa.CheckConstraint("state IN ('waiting', 'sent', 'refused')", name="state"),
-    sa.Index("ix_outbox_try_at", "try_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    sa.Index("ix_outbox_waiting", "kind", "try_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
     sa.Index("ix_outbox_account", "kind", "account", "state", "id"),
 )
 

@@ -1,7 +1,8 @@
 """[I/O] All that runs, in single steps: some jobs, some rows of the outbox, one call of a webhook.
 
 `runner` takes these steps in threads by the real clock, `control_plane.clockwork` one after another by a test clock.
-A step takes up to TOGETHER jobs or rows that wait for nobody: on a disk a commit costs more than many a job.
+A step takes up to TOGETHER jobs or rows that wait for nobody: on a disk a commit costs more than many a job. Whoever is
+being answered goes before each of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from control_plane.errors import Unavailable
 from control_plane.running import jobs, outbox, tables, webhooks
 from control_plane.running.faults import told
+from control_plane.running.precedence import Precedence
 from control_plane.storage.store import Store, in_the_way, savepoint
 from sfu import logs
 
@@ -58,13 +60,14 @@ class Lane:
 @dataclass(frozen=True)
 class Work:
     """`handlers` by kind of job, `deliverers` by kind of outbox row; without `hooks` no webhook is called. `tried`
-    is told how each step ended, by whichever thread took it."""
+    is told how each step ended, by whichever thread took it; `precedence` knows who goes first."""
 
     store: Store
     handlers: Mapping[str, jobs.Handler] = field(default_factory=dict)
     deliverers: Mapping[str, outbox.Deliverer] = field(default_factory=dict)
     hooks: webhooks.Hooks | None = None
     tried: Tried = untold
+    precedence: Precedence = field(default_factory=Precedence)
 
     def lanes(self) -> list[Lane]:
         """Each can be worked on beside the others; jobs come first."""
@@ -78,11 +81,13 @@ class Work:
 
     def job(self, now: datetime.datetime) -> bool:
         """Do the first jobs that may be tried now. A handler that raises is written down and tried again later."""
+        self.precedence.give()
         if not self._waits(jobs.next_at, now):
             return False
         taken = self.store.write(lambda connection: jobs.take_some(connection, now, TOGETHER))
         done, alone = self._do_together(taken)
         for one in alone:
+            self.precedence.give()
             try:
                 self.store.write(functools.partial(self._do, taken=one))
             except Exception as fault:
@@ -95,6 +100,7 @@ class Work:
 
     def letter(self, kind: str, now: datetime.datetime) -> bool:
         """Carry the first rows of this kind that may be tried now."""
+        self.precedence.give()
         if not self._waits(lambda connection: outbox.next_at(connection, kind), now):
             return False
         deliverer = self.deliverers[kind]
@@ -107,6 +113,7 @@ class Work:
             if place and time.monotonic() - began > TOGETHER_WITHIN_S:
                 self.store.write(functools.partial(outbox.give_back, now=now, letters=claimed[place:]))
                 break
+            self.precedence.give()
             try:
                 answered.append((letter, deliverer.carry(letter)))
             except outbox.Refused as refusal:
@@ -122,6 +129,7 @@ class Work:
     def hook(self, now: datetime.datetime) -> bool:
         """Tell the next event to an endpoint that may be tried now."""
         hooks = self.hooks
+        self.precedence.give()
         if hooks is None or not self._waits(webhooks.next_at, now):
             return False
         delivery = self.store.write(lambda connection: webhooks.claim(connection, now))
@@ -135,18 +143,40 @@ class Work:
     def _together(
         self,
         several: Sequence[T],
+        begin: Callable[[sa.Connection, Sequence[T]], None],
         act: Callable[[sa.Connection, T], None],
         finish: Callable[[sa.Connection, Sequence[T]], None],
     ) -> tuple[list[T], list[T]]:
-        """Several in one transaction, each behind a savepoint of its own; `finish` is given those that went well. They,
-        and those that have to be done alone: what failed here is told by how it fails there."""
-        if len(several) < 2:
-            return [], list(several)
+        """Several in one transaction, each behind a savepoint of its own; `begin` is given them all, `finish` those
+        that went well. They, and those that have to be done alone: what failed here is told by how it fails there. When
+        somebody is to be answered, the transaction ends with what is done, and the rest is another one's."""
+        well: list[T] = []
+        alone: list[T] = []
+        left = list(several)
+        while len(left) > 1:
+            self.precedence.give()
+            done, failed = self._in_one(left, begin, act, finish)
+            well += done
+            alone += failed
+            del left[: len(done) + len(failed)]
+        return well, alone + left
+
+    def _in_one(
+        self,
+        several: Sequence[T],
+        begin: Callable[[sa.Connection, Sequence[T]], None],
+        act: Callable[[sa.Connection, T], None],
+        finish: Callable[[sa.Connection, Sequence[T]], None],
+    ) -> tuple[list[T], list[T]]:
+        """The first of several, one at least; they as in `_together`."""
 
         def all_of_them(connection: sa.Connection) -> tuple[list[T], list[T]]:
             well: list[T] = []
             alone: list[T] = []
+            begin(connection, several)
             for one in several:
+                if (well or alone) and self.precedence.claimed:
+                    break
                 try:
                     with savepoint(connection):
                         act(connection, one)
@@ -168,10 +198,11 @@ class Work:
     def _do_together(self, taken: Sequence[jobs.Job]) -> tuple[list[jobs.Job], list[jobs.Job]]:
         held: set[int] = set()
 
+        def begin(connection: sa.Connection, several: Sequence[jobs.Job]) -> None:
+            held.clear()
+            held.update(jobs.hold_all(connection, several))
+
         def act(connection: sa.Connection, one: jobs.Job) -> None:
-            if one is taken[0]:
-                held.clear()
-                held.update(jobs.hold_all(connection, taken))
             if one.id in held:
                 self._handle(connection, one)
 
@@ -179,7 +210,7 @@ class Work:
             if not jobs.done(connection, *(one for one in well if one.id in held)):
                 raise LookupError("one of them cancelled another")
 
-        return self._together(taken, act, finish)
+        return self._together(taken, begin, act, finish)
 
     def _do(self, connection: sa.Connection, taken: jobs.Job) -> None:
         if jobs.hold(connection, taken):
@@ -203,7 +234,7 @@ class Work:
             arrive(connection, one)
             sent(connection, [one])
 
-        well, alone = self._together(answered, arrive, sent)
+        well, alone = self._together(answered, _nothing, arrive, sent)
         for one in alone:
             try:
                 self.store.write(functools.partial(both, one=one))
@@ -249,6 +280,10 @@ class Work:
         """A look that takes no lock: most looks find nothing."""
         at = self.store.read(next_at)
         return at is not None and at <= now
+
+
+def _nothing(connection: sa.Connection, several: Sequence[Any]) -> None:
+    """Their rows are locked as they are written."""
 
 
 def _which(row: jobs.Job | outbox.Letter) -> dict[str, str | int]:

@@ -218,3 +218,21 @@ def test_the_owner_of_a_webhook_that_fails_for_long_gets_one_mail_a_spell(here: 
         assert len(mails()) == 2, "another spell"
         now = here.store.read(lambda c: webhooks.one(c, id_, endpoint.id))
         assert (now.failures, now.told) == (0, here.store.read(lambda c: events.last(c, id_)))
+
+
+def test_the_runner_lets_answers_go_first_and_a_test_clock_that_works_within_one_does_not_wait_for_itself(
+    here: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, steps = here.built.runner._work.precedence, here.built.work.precedence
+    seen: list[tuple[bool, bool]] = []
+    met = here.built.store.read
+
+    def read(question: Any) -> Any:
+        seen.append((runs.claimed, steps.claimed))
+        return met(question)
+
+    person = here.customer("ann@example.com")
+    monkeypatch.setattr(here.built.store, "read", read)
+    assert person.me()
+    assert seen and set(seen) == {(True, False)}
+    assert not runs.claimed
