@@ -3,6 +3,7 @@ figures, and the last net for faults of ours."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
@@ -72,8 +73,8 @@ class BodyLimit:
 
 
 class First:
-    """An answer goes before what runs by itself, from when all of its request is here: who sends slowly holds nobody
-    up."""
+    """An answer goes before what runs by itself, from when all of its request is here until it begins to leave: who
+    sends slowly or reads slowly holds nobody up."""
 
     def __init__(self, app: ASGIApp, precedence: Precedence) -> None:
         self._app, self._precedence = app, precedence
@@ -82,8 +83,14 @@ class First:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._precedence.answering():
-            await self._app(scope, receive, send)
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._precedence.answering())
+
+            async def begun(message: Message) -> None:
+                held.close()
+                await send(message)
+
+            await self._app(scope, receive, begun)
 
 
 class Outermost:
