@@ -68,7 +68,7 @@ def of(connection: sa.Connection, account: str) -> Buyer:
     )
 
 
-_HIS = sa.bindparam("id")
+_HIS: sa.BindParameter[Any] = sa.bindparam("id")
 _BUYER: sa.Select[Any] = (
     sa.select(
         *(accounts.c[name] for name in ("status", "business_name", "address", "tax_number", "time_zone")),
