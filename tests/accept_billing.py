@@ -28,7 +28,8 @@ PICTURES = ROOT / "tests" / "artifacts" / "billing"
 API, PAGES = f"{CP}/api", f"{CP}/pages"
 SURFACE = (
     *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
-    f"{PAGES}/test_billing.py",
+    *(f"{PAGES}/test_{name}.py" for name in ("billing", "desk_billing", "desk_return", "hosted")),
+    "tests/browser/test_stripe_fields.py",
 )
 GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py")
 BILLING = (f"{CP}/billing", f"{CP}/gateway", *SURFACE, f"{API}/test_gates.py", f"{API}/test_states.py")
