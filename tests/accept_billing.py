@@ -29,7 +29,6 @@ API, PAGES = f"{CP}/api", f"{CP}/pages"
 SURFACE = (
     *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
     *(f"{PAGES}/test_{name}.py" for name in ("billing", "desk_billing", "desk_return", "hosted")),
-    "tests/browser/test_stripe_fields.py",
 )
 GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py")
 BILLING = (f"{CP}/billing", f"{CP}/gateway", *SURFACE, f"{API}/test_gates.py", f"{API}/test_states.py")
@@ -62,7 +61,9 @@ PARTS = (
         (f"{CP}/gateway", *_billing("wallet", "settling", "disputes", "at_once", "killed", "model")),
     ),
     Part("6 gates: what may be done in each state, limits and what is used of them", GATES),
-    Part("7 over HTTP and at the pages", SURFACE),
+    Part(
+        "7 over HTTP and at the pages, Stripe's own fields on them", (*SURFACE, "tests/browser/test_stripe_fields.py")
+    ),
     Part("the two laws", (f"{CP}/test_laws.py",)),
     Part(
         "both engines: all of billing on PostgreSQL",
