@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from babel.messages.pofile import read_po
 from control_plane import catalogues, translations
 from control_plane.legal.kinds import LANGUAGES
 
+# What is filled in, and what is markup: it has to come out of a translation as it went in.
+KEPT = re.compile(r"%\(\w+\)[sd]|%%|\{\w*\}|</?\w[^>]*>")
 AREAS = pytest.mark.parametrize("area", catalogues.AREAS, ids=lambda area: area.name)
 
 
@@ -33,3 +36,15 @@ def test_a_catalogue_has_every_sentence_and_compiles(area: Path, language: str) 
     compiled.seek(0)
     assert str(read_mo(compiled).locale or language).startswith(language[:2])
     assert translations.of(area, language).gettext("Account")
+
+
+@AREAS
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_translation_fills_in_what_the_sentence_does_and_has_its_markup(area: Path, language: str) -> None:
+    for message in filter(lambda one: one.id, catalogues.of(area, language)):
+        forms, translated = (
+            list(one) if isinstance(one, list | tuple) else [one or ""] for one in (message.id, message.string)
+        )
+        wanted = [sorted(KEPT.findall(form)) for form in forms]
+        # A plural form that is for one piece alone may leave the number out, as the English singular does.
+        assert all(not form or sorted(KEPT.findall(form)) in wanted for form in translated), (message.id, translated)
