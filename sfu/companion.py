@@ -166,6 +166,13 @@ class Companion:
             except OSError as error:
                 listened = False
                 log.error("the control plane's process cannot be started: %s", error.strerror)
+            except Exception as fault:
+                # Whatever one life ends with, the next one comes, or accounts and rooms by id are gone for good.
+                listened = False
+                log.error("the control plane's process is lost", extra=logs.fields(fault=type(fault).__name__))
+                if self._process is not None and self._process.returncode is None:
+                    self._process.kill()
+                    await self._process.wait()
             code = None if self._process is None else self._process.returncode
             if self._stopping:
                 return

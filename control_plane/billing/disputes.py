@@ -85,10 +85,6 @@ def arrived(connection: sa.Connection, now: datetime.datetime, setup: Setup, cha
         told(connection, now, setup, Dispute(row.reference, charge, Money(row.amount, row.currency), row.state))
 
 
-# Written once: nearly every charge that is paid asks for nothing.
-_AWAITED = awaited_disputes.select().where(awaited_disputes.c.charge == sa.bindparam("of"))
-
-
 def of_account(connection: sa.Connection, account: str) -> list[sa.Row[Any]]:
     """All of an account, the newest first."""
     wanted = disputes.select().where(disputes.c.account == account).order_by(disputes.c.opened_at.desc())
@@ -225,3 +221,7 @@ def _post(
         ref=dispute.reference,
         lines=lines,
     )
+
+
+# Written once: nearly every charge that is paid asks for nothing.
+_AWAITED = awaited_disputes.select().where(awaited_disputes.c.charge == sa.bindparam("of"))

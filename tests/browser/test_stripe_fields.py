@@ -137,6 +137,7 @@ async def test_who_is_not_recognised_by_his_bank_pays_nothing_and_is_told(tmp_pa
         await at.reads_heading("Billing")
         await at.reads("Your bank was not sure that it was you.")
         await at.reads("Free trial")
+        assert at.refused == [] and at.complaints() == []
 
 
 async def test_the_policy_in_force_lets_the_gateway_in_and_nothing_else(tmp_path: Path, address: str) -> None:

@@ -26,8 +26,11 @@ def test_its_malloc_asks_for_huge_pages_unless_the_operator_says_how_malloc_is_t
 def test_one_that_dies_before_it_is_told_anything_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """In uvloop, as the server runs, the pipe to it is closed by then. Whoever kills it at once has killed it once."""
     lives: list[int] = []
+    faults = [ValueError("a fault of ours, at first")]
 
     async def starts(*command: str, **how: Any) -> asyncio.subprocess.Process:
+        if faults:
+            raise faults.pop()
         dying = await STARTED(sys.executable, "-c", "raise SystemExit(7)", **how)
         lives.append(await dying.wait())
         return dying
