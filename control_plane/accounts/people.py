@@ -14,23 +14,24 @@ from control_plane.accounts.tables import accounts, memberships, people
 from control_plane.api.caller import Caller
 from control_plane.errors import Conflict, Invalid, NotFound
 from control_plane.running import audit, events
+from control_plane.storage.prepared import Prepared
 
 PERSON_FIELDS = ("first_name", "last_name", "phone", "picture", "language", "commercial_mail")
 ACCOUNT_FIELDS = ("business_name", "tax_number", "address", "time_zone", "slug")
 
 
 _PERSON = people.select().where(people.c.id == sa.bindparam("id"))
-_ACCOUNT = accounts.select().where(accounts.c.id == sa.bindparam("id"), accounts.c.status != "deleted")
+_ACCOUNT = Prepared(accounts.select().where(accounts.c.id == sa.bindparam("id"), accounts.c.status != "deleted"))
 
 
-_READER = (
+_READER = Prepared(
     sa.select(people.c.email, people.c.language, accounts.c.time_zone)
     .join(memberships, memberships.c.person == people.c.id)
     .join(accounts, accounts.c.id == memberships.c.account)
     .where(
         accounts.c.id == sa.bindparam("id"),
         memberships.c.role == "owner",
-        accounts.c.status.in_(("open", "suspended")),
+        sa.or_(accounts.c.status == "open", accounts.c.status == "suspended"),
     )
 )
 
@@ -57,9 +58,9 @@ def accounts_of(connection: sa.Connection, id_: str) -> list[sa.Row[Any]]:
     )
 
 
-def account(connection: sa.Connection, id_: str) -> sa.Row[Any]:
+def account(connection: sa.Connection, id_: str) -> Any:
     """The account's row. Raises NotFound."""
-    row = connection.execute(_ACCOUNT, {"id": id_}).one_or_none()
+    row = _ACCOUNT.first(connection, {"id": id_})
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     return row
@@ -76,7 +77,7 @@ class Reader:
 
 def reader(connection: sa.Connection, account: str) -> Reader | None:
     """The account's owner, at the last known address; None while nobody is a customer by it (not verified, closed)."""
-    row = connection.execute(_READER, {"id": account}).one_or_none()
+    row = _READER.first(connection, {"id": account})
     return None if row is None else Reader(*row)
 
 

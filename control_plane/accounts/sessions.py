@@ -20,6 +20,7 @@ from control_plane.accounts.tokens import csrf_of, kept, new_id, new_secret
 from control_plane.api.caller import RIGHTS, Caller, Right
 from control_plane.errors import Forbidden, Invalid, NotFound, Unauthorized
 from control_plane.running import audit
+from control_plane.storage.prepared import Prepared
 
 IDLE_LASTS = datetime.timedelta(hours=12)
 LASTS = datetime.timedelta(days=14)
@@ -120,7 +121,7 @@ def begin(
 
 
 # Written once: of a statement that is asked at every request, writing it costs more than asking it.
-_PRESENT = (
+_PRESENT = Prepared(
     sa.select(
         sessions,
         memberships.c.role,
@@ -137,7 +138,7 @@ _PRESENT = (
 
 def present(connection: sa.Connection, now: datetime.datetime, secret: str) -> Present:
     """The session of this secret and what its person may do now. Raises Unauthorized."""
-    row = connection.execute(_PRESENT, {"hash": kept(secret)}).one_or_none()
+    row = _PRESENT.first(connection, {"hash": kept(secret)})
     if row is None or not holds(row, now):
         raise Unauthorized("session_over", "sign in again")
     role, rights, account, suspended = "member", frozenset[Right](), row.account or "", False

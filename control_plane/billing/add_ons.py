@@ -24,6 +24,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.periods import Period
 from control_plane.running import events
 from control_plane.running.canonical import JSON
+from control_plane.storage.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def carry_on(connection: sa.Connection, now: datetime.datetime, account: str, pe
     for id_, line in zip(items, lines, strict=True):
         values = {"paid_until": period.end, "price": line.price}
         connection.execute(add_ons.update().where(add_ons.c.id == id_).values(values))
-    if connection.execute(_PAST, {"of": account, "first": period.first}).rowcount:
+    if _PAST.run(connection, {"of": account, "first": period.first}):
         allowance.changed(connection, now, account, f"add_ons:{account}:{period.first}", "add_on")
 
 
@@ -169,7 +170,7 @@ _GOING_ON = (
     .where(_ACTIVE, add_ons.c.recurring, add_ons.c.cancelled_at.is_(None))
     .order_by(add_ons.c.bought_at, add_ons.c.id)
 )
-_PAST = add_ons.update().where(_ACTIVE, add_ons.c.paid_until <= sa.bindparam("first")).values(state="over")
+_PAST = Prepared(add_ons.update().where(_ACTIVE, add_ons.c.paid_until <= sa.bindparam("first")).values(state="over"))
 
 
 def _bought(row: sa.Row[Any]) -> Bought:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from control_plane.billing.catalogue import FREE, Adds, Catalogue, EventKind
 from control_plane.billing.tables import add_ons, limit_notices, subscriptions
 from control_plane.running import inserts, outbox
+from control_plane.storage.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def of_account(connection: sa.Connection, catalogue: Catalogue, account: str) ->
     Add-ons count in paid days. One that was cancelled, or bought for one time, counts until the next period is paid,
     and not a moment less: a renewal at midnight takes seconds, and nobody shall lose his place for that time.
     """
-    rows = connection.execute(_IN_FORCE, {"account": account}).all()
+    rows = _IN_FORCE.all(connection, {"account": account})
     more: dict[Adds, int] = {}
     for row in rows:
         kind = catalogue.add_ons.get(row.add_on or "")
@@ -78,7 +79,7 @@ def notice(
     return fresh
 
 
-_IN_FORCE = (
+_IN_FORCE = Prepared(
     sa.select(subscriptions.c.plan, add_ons.c.add_on, sa.func.sum(add_ons.c.quantity).label("quantity"))
     .select_from(
         subscriptions.outerjoin(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +14,7 @@ from control_plane.billing.document import Party
 from control_plane.billing.tables import add_ons, credits, invoices, payers
 from control_plane.billing.tables import cards as card_rows
 from control_plane.errors import NotFound
+from control_plane.storage.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Buyer:
 
 def of(connection: sa.Connection, account: str) -> Buyer:
     """Raises NotFound, also for an account that was deleted."""
-    row: sa.Row[Any] | None = connection.execute(_BUYER, {"id": account}).one_or_none()
+    row = _BUYER.first(connection, {"id": account})
     if row is None:
         raise NotFound("account_unknown", "there is no such account")
     reads = row.email is not None and row.status in ("open", "suspended")
@@ -69,7 +69,7 @@ def of(connection: sa.Connection, account: str) -> Buyer:
 
 
 _HIS: sa.BindParameter[str] = sa.bindparam("id")
-_BUYER: sa.Select[Any] = (
+_BUYER = Prepared(
     sa.select(
         *(accounts.c[name] for name in ("status", "business_name", "address", "tax_number", "time_zone")),
         *(payers.c[name] for name in ("payer", "country", "discount", "discount_until")),

@@ -30,6 +30,7 @@ from control_plane.ledger.tables import LINE_MAX
 from control_plane.money import Money
 from control_plane.periods import day_of
 from control_plane.running import audit, events, tasks
+from control_plane.storage.prepared import Prepared
 
 ACTOR = "system:billing"
 # So long one waits for its payment to be known: a charge whose answer did not come is asked for within hours.
@@ -78,7 +79,7 @@ def told(connection: sa.Connection, now: datetime.datetime, setup: Setup, disput
 
 def arrived(connection: sa.Connection, now: datetime.datetime, setup: Setup, charge: str) -> None:
     """The gateway's name of a payment has become known: what was told of it before counts now."""
-    waiting = connection.execute(_AWAITED, {"of": charge}).all()
+    waiting = _AWAITED.all(connection, {"of": charge})
     if waiting:
         connection.execute(awaited_disputes.delete().where(awaited_disputes.c.charge == charge))
     for row in sorted(waiting, key=lambda row: (row.at, row.reference)):
@@ -224,4 +225,4 @@ def _post(
 
 
 # Written once: nearly every charge that is paid asks for nothing.
-_AWAITED = awaited_disputes.select().where(awaited_disputes.c.charge == sa.bindparam("of"))
+_AWAITED = Prepared(awaited_disputes.select().where(awaited_disputes.c.charge == sa.bindparam("of")))

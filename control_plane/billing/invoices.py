@@ -21,6 +21,7 @@ from control_plane.errors import NotFound
 from control_plane.money import Money
 from control_plane.running import events, inserts
 from control_plane.running.canonical import JSON
+from control_plane.storage.prepared import Prepared
 
 State = Literal["open", "paid", "void", "uncollectible"]
 # Of an invoice's number: longer years than this do not come, and it sorts as text.
@@ -79,7 +80,7 @@ def pay(connection: sa.Connection, now: datetime.datetime, setup: Setup, one: In
     number = _draw(connection, f"{setup.series}-{now.year}")
     final = document.invoice(paid, number, now.date())
     values = {"state": "paid", "number": number, "document": document.stored(final), "paid_at": now}
-    connection.execute(_PAY, {"of": one.id, **values})
+    _PAY.run(connection, {"of": one.id, **values})
     told: dict[str, JSON] = {"invoice": one.id, "number": number, "gross": final.draft.gross.minor}
     told |= {"currency": final.draft.currency}
     events.emit(connection, now, account=one.account, kind="invoice.paid", payload=told)
@@ -109,7 +110,7 @@ def credit_note(connection: sa.Connection, now: datetime.datetime, setup: Setup,
 
 def by_id(connection: sa.Connection, id_: str, account: str | None = None) -> Invoice:
     """Raises NotFound, also for one of another account than `account`."""
-    row = connection.execute(_BY_ID, {"of": id_}).one_or_none()
+    row = _BY_ID.first(connection, {"of": id_})
     if row is None or (account is not None and row.account != account):
         raise NotFound("invoice_unknown", "there is no such invoice")
     return _invoice(row)
@@ -158,7 +159,7 @@ def _insert(
     values |= {"currency": draft.currency, "gross": draft.gross.minor, "payable": draft.payable.minor}
     paid_at = now if state == "paid" else None
     values |= {"corrects": corrects, "made_at": now, "paid_at": paid_at}
-    connection.execute(_ADD, values)
+    _ADD.run(connection, values)
     return Invoice(made.id, account, kind, state, made.number, made, dict(purpose), corrects or "", now, paid_at)
 
 
@@ -181,8 +182,8 @@ def _draw(connection: sa.Connection, series: str) -> str:
 _COUNTRY = sa.select(payers.c.country).where(payers.c.account == sa.bindparam("of"))
 _LAST = sa.select(sa.func.max(invoices.c.seq)).where(invoices.c.account == sa.bindparam("of"))
 _MINE = invoices.c.id == sa.bindparam("of")
-_BY_ID = invoices.select().where(_MINE)
-_ADD, _PAY = invoices.insert(), invoices.update().where(_MINE, invoices.c.state == "open")
+_BY_ID = Prepared(invoices.select().where(_MINE))
+_ADD, _PAY = Prepared(invoices.insert()), Prepared(invoices.update().where(_MINE, invoices.c.state == "open"))
 
 
 def _invoice(row: sa.Row[Any]) -> Invoice:

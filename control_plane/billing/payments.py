@@ -24,6 +24,7 @@ from control_plane.errors import NotFound
 from control_plane.gateway.port import attempt_key
 from control_plane.money import Money
 from control_plane.running import jobs, outbox
+from control_plane.storage.prepared import Prepared
 
 State = Literal["processing", "needs_action", "succeeded", "failed"]
 # So long a customer may take for his bank's question. Longer: an order that hangs, and keeps him from another.
@@ -75,7 +76,7 @@ def collect(
     values |= {"state": "processing", "present": present, "payer": payer, "token": token}
     values |= {"currency": invoice.payable.currency, "amount": invoice.payable.minor, "received": 0}
     values |= {"reference": "", "code": "", "link": "", "made_at": now}
-    connection.execute(_ADD, values)
+    _ADD.run(connection, values)
     _send(connection, now, "charge", key, invoice.account)
     nothing = Money(0, invoice.payable.currency)
     return Payment(
@@ -122,14 +123,14 @@ def ended(
         "code": code,
     }
     values |= {"received": received.minor if received is not None else 0, "ended_at": now, "link": ""}
-    connection.execute(_END, values)
+    _END.run(connection, values)
     if payment.state == "needs_action":
         jobs.cancel(connection, f"billing.action_over:{payment.key}")
 
 
 def by_key(connection: sa.Connection, key: str, account: str | None = None) -> Payment:
     """Raises NotFound, also for one of another account than `account`."""
-    row = connection.execute(_BY_KEY, {"of": key}).one_or_none()
+    row = _BY_KEY.first(connection, {"of": key})
     if row is None or (account is not None and row.account != account):
         raise NotFound("payment_unknown", "there is no such payment")
     return _payment(row)
@@ -175,8 +176,8 @@ def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str
 
 
 _MINE = payments.c.key == sa.bindparam("of")
-_BY_KEY = payments.select().where(_MINE)
-_ADD, _END = payments.insert(), payments.update().where(_MINE)
+_BY_KEY = Prepared(payments.select().where(_MINE))
+_ADD, _END = Prepared(payments.insert()), Prepared(payments.update().where(_MINE))
 
 
 def _payment(row: sa.Row[Any]) -> Payment:

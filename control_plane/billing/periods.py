@@ -9,15 +9,16 @@ import sqlalchemy as sa
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.tables import periods
 from control_plane.periods import Period, Span
+from control_plane.storage.prepared import Prepared
 
 
 def add(connection: sa.Connection, account: str, period: Period, terms: Terms, price: str, invoice: str) -> None:
     """The database refuses one that shares a day with another of the account. The last day of one that was ended
     belongs to the new one, where that begins on it."""
-    connection.execute(_ENDED, {"of": account, "on": period.first})
+    _ENDED.run(connection, {"of": account, "on": period.first})
     assert period.days == CYCLE_DAYS[terms.cycle]
     values = {"account": account, "first": period.first, "end": period.end, "plan": terms.plan, "price": price}
-    connection.execute(_ADD, values | {"invoice": invoice})
+    _ADD.run(connection, values | {"invoice": invoice})
 
 
 def cut(connection: sa.Connection, account: str, on: datetime.date) -> None:
@@ -38,5 +39,7 @@ def covered(connection: sa.Connection, account: str) -> list[Span]:
 
 
 _ON = sa.bindparam("on", type_=sa.Date)
-_ENDED = periods.update().where(periods.c.account == sa.bindparam("of"), periods.c.cut_on > _ON).values(cut_on=_ON)
-_ADD = periods.insert()
+_ENDED = Prepared(
+    periods.update().where(periods.c.account == sa.bindparam("of"), periods.c.cut_on > _ON).values(cut_on=_ON)
+)
+_ADD = Prepared(periods.insert())

@@ -15,14 +15,15 @@ from control_plane.errors import Conflict, Invalid, NotFound
 from control_plane.legal import notices
 from control_plane.money import Money
 from control_plane.running import audit, jobs
+from control_plane.storage.prepared import Prepared
 
 
 def catalogue(connection: sa.Connection, setup: Setup) -> Catalogue:
     """All that is and was sold."""
-    rows = connection.execute(_PRICES).all()
+    rows = _PRICES.all(connection, {})
     if not rows:
         return setup.catalogue
-    changes = connection.execute(_CHANGES).all()
+    changes = _CHANGES.all(connection, {})
     return setup.catalogue.published(
         [Price(row.id, row.item, row.cycle, Money(row.minor, row.currency), row.published_at) for row in rows],
         [Notice(row.price, row.at) for row in changes if row.what == "notice"],
@@ -30,8 +31,8 @@ def catalogue(connection: sa.Connection, setup: Setup) -> Catalogue:
     )
 
 
-_PRICES = prices.select().order_by(prices.c.published_at, prices.c.id)
-_CHANGES = price_changes.select().order_by(price_changes.c.at, price_changes.c.price)
+_PRICES = Prepared(prices.select().order_by(prices.c.published_at, prices.c.id))
+_CHANGES = Prepared(price_changes.select().order_by(price_changes.c.at, price_changes.c.price))
 
 
 def publish(

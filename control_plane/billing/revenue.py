@@ -21,6 +21,7 @@ from control_plane.money import Money
 from control_plane.periods import Span
 from control_plane.running import jobs
 from control_plane.storage.columns import Serial
+from control_plane.storage.prepared import Prepared
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
 # After what happens to subscriptions at the same instant (C7).
@@ -38,14 +39,14 @@ def defer(connection: sa.Connection, account: str, invoice: str, lines: Iterable
         rows.append(values | {"days": line.span.days, "earned_days": 0, "over": False})
         days |= _looked_at(line.span)
     if rows:
-        connection.execute(_DEFER, rows)
+        _DEFER.run_each(connection, rows)
         jobs.put_all(connection, [_later(account, day) for day in sorted(days)])
 
 
 def earn(connection: sa.Connection, now: datetime.datetime, account: str, until: datetime.date) -> None:
     """Post what the account has used on days before `until`, at that midnight."""
     at = datetime.datetime.combine(until, _MIDNIGHT)
-    for row in connection.execute(_OPEN, {"of": account}).all():
+    for row in _OPEN.all(connection, {"of": account}):
         used = min(max((until - row.first).days, 0), row.days)
         if used <= row.earned_days:
             continue
@@ -60,7 +61,7 @@ def earn(connection: sa.Connection, now: datetime.datetime, account: str, until:
                 ref=row.invoice,
                 lines=postings.earned(account, row.revenue, step),
             )
-        connection.execute(_EARN, {"of": row.id, "earned_days": used, "over": used == row.days})
+        _EARN.run(connection, {"of": row.id, "earned_days": used, "over": used == row.days})
 
 
 def take_back(
@@ -92,7 +93,7 @@ def take_back(
 def stop(connection: sa.Connection, now: datetime.datetime, account: str) -> None:
     """The service ends today and nothing more is given back (BIL-06, BIL-40): what is prepaid has been earned."""
     earn(connection, now, account, now.date() + datetime.timedelta(days=1))
-    for row in connection.execute(_OPEN, {"of": account}).all():
+    for row in _OPEN.all(connection, {"of": account}):
         whole = Money(row.net, row.currency)
         rest = whole - whole.share(row.earned_days, row.days)
         if rest.minor:
@@ -140,6 +141,7 @@ def _revenue_of(connection: sa.Connection, invoice: str, line: int) -> str:
     return str(found or "revenue:addon")  # what has no days is an add-on that is paid once
 
 
-_OPEN = deferrals.select().where(deferrals.c.account == sa.bindparam("of"), ~deferrals.c.over).order_by(deferrals.c.id)
-_DEFER = deferrals.insert()
-_EARN = deferrals.update().where(deferrals.c.id == sa.bindparam("of", type_=Serial))
+_NOT_OVER = deferrals.select().where(deferrals.c.account == sa.bindparam("of"), ~deferrals.c.over)
+_OPEN = Prepared(_NOT_OVER.order_by(deferrals.c.id))
+_DEFER = Prepared(deferrals.insert())
+_EARN = Prepared(deferrals.update().where(deferrals.c.id == sa.bindparam("of", type_=Serial)))

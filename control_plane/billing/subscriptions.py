@@ -45,6 +45,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.legal import notices
 from control_plane.periods import day_of
 from control_plane.running import audit, events, inserts, jobs
+from control_plane.storage.prepared import Prepared
 
 _MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
 _What = Literal["unfreeze", "trial_over", "retry", "window_over"]
@@ -69,7 +70,7 @@ class Held:
 
 def of(connection: sa.Connection, account: str) -> Held:
     """An account that has no row yet never had a subscription."""
-    row = connection.execute(_ROW, {"account": account}).one_or_none()
+    row = _ROW.first(connection, {"account": account})
     if row is None:
         return Held(Subscription())
     return Held(msgspec.json.decode(row.machine, type=Subscription), row.version, row.currency, row.price)
@@ -77,7 +78,7 @@ def of(connection: sa.Connection, account: str) -> Held:
 
 def state(connection: sa.Connection, account: str) -> machine.State:
     """For control_plane.accounts.setup.Setup.subscription."""
-    found = connection.execute(_STATE, {"account": account}).scalar_one_or_none()
+    found = _STATE.value(connection, {"account": account})
     return cast(machine.State, found or "none")
 
 
@@ -328,7 +329,7 @@ def _save(connection: sa.Connection, account: str, held: Held) -> None:
     if held.version > 1 or not inserts.once(
         connection, subscriptions, {"account": account, **values}, index_elements=["account"]
     ):
-        connection.execute(_SAVE, {"of": account, **values})
+        _SAVE.run(connection, {"of": account, **values})
 
 
 def _plan_of(one: Subscription) -> str:
@@ -345,6 +346,6 @@ def _midnight(day: datetime.date) -> datetime.datetime:
     return datetime.datetime.combine(day, _MIDNIGHT)
 
 
-_ROW = subscriptions.select().where(subscriptions.c.account == sa.bindparam("account"))
-_SAVE = subscriptions.update().where(subscriptions.c.account == sa.bindparam("of"))
-_STATE = sa.select(subscriptions.c.state).where(subscriptions.c.account == sa.bindparam("account"))
+_ROW = Prepared(subscriptions.select().where(subscriptions.c.account == sa.bindparam("account")))
+_SAVE = Prepared(subscriptions.update().where(subscriptions.c.account == sa.bindparam("of")))
+_STATE = Prepared(sa.select(subscriptions.c.state).where(subscriptions.c.account == sa.bindparam("account")))

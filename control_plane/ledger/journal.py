@@ -25,6 +25,7 @@ from control_plane.errors import Conflict
 from control_plane.ledger import tables
 from control_plane.ledger.chart import Account, Line
 from control_plane.money import Money
+from control_plane.storage.prepared import Prepared
 from control_plane.storage.store import savepoint
 
 # How many transactions of the journal are read at once in a replay.
@@ -115,7 +116,7 @@ def replay(posted: Iterable[Transaction]) -> dict[Account, int]:
 
 
 def _write(connection: sa.Connection, head: dict[str, object], lines: Sequence[Line]) -> int:
-    tx_id = connection.execute(_insert(connection.dialect.name, tables.transactions), head).scalar_one_or_none()
+    tx_id = _insert(connection.dialect.name, tables.transactions).value(connection, head)
     if tx_id is None:
         raise _KeyTaken
     rows = [
@@ -123,14 +124,14 @@ def _write(connection: sa.Connection, head: dict[str, object], lines: Sequence[L
         for number, line in enumerate(lines, 1)
     ]
     # Of accounts that are there, as nearly always. PostgreSQL's driver does not count the rows of several at once.
-    if rows and connection.execute(_LINES, rows).rowcount != len(rows):
-        there = set(connection.scalars(_PLACES, {"tx": tx_id}))
+    if rows and _LINES.run_each(connection, rows) != len(rows):
+        there = {row.number for row in _PLACES.all(connection, {"tx": tx_id})}
         missing = [row for row in rows if row["place"] not in there]
         for row in missing:
             _open(connection, lines[row["place"] - 1].account)
         if missing:
-            connection.execute(_LINES, missing)
-    connection.execute(_SEAL, {"tx_id": tx_id})
+            _LINES.run_each(connection, missing)
+    _SEAL.run(connection, {"tx_id": tx_id})
     return int(tx_id)
 
 
@@ -140,8 +141,8 @@ class _KeyTaken(Exception):
 
 def _open(connection: sa.Connection, account: Account) -> None:
     """An account that is not there yet."""
-    if connection.execute(_ACCOUNT_ID, _key(account)).scalar() is None:
-        connection.execute(_insert(connection.dialect.name, tables.accounts), _key(account)).scalar_one()
+    if _ACCOUNT_ID.value(connection, _key(account)) is None:
+        _insert(connection.dialect.name, tables.accounts).run(connection, _key(account))
 
 
 def _key(account: Account) -> dict[str, str]:
@@ -149,14 +150,14 @@ def _key(account: Account) -> dict[str, str]:
 
 
 @functools.cache
-def _insert(dialect: str, table: sa.Table) -> sa.Executable:
+def _insert(dialect: str, table: sa.Table) -> Prepared:
     """Gives its id.
 
     SQLite has one writer at a time. On PostgreSQL another may have written it meanwhile, where this transaction cannot
     see it: to do nothing then is what PostgreSQL answers with a serialization failure, so that the store tries again.
     """
     made = insert(table).on_conflict_do_nothing() if dialect == "postgresql" else table.insert()
-    return made.returning(table.c.id)
+    return Prepared(made.returning(table.c.id))
 
 
 def _sums(
@@ -177,7 +178,7 @@ def _sums(
 
 
 def _by_key(connection: sa.Connection, idem_key: str) -> Transaction | None:
-    found = _transactions(connection, connection.execute(_BY_KEY, {"key": idem_key}).all())
+    found = _transactions(connection, _BY_KEY.all(connection, {"key": idem_key}))
     return found[0] if found else None
 
 
@@ -209,15 +210,13 @@ def _transactions(connection: sa.Connection, heads: Sequence[sa.Row[Any]]) -> li
 
 
 # Written once: for SQLAlchemy that costs more than asking them.
-_BY_KEY = sa.select(tables.transactions).where(tables.transactions.c.idem_key == sa.bindparam("key"))
+_BY_KEY = Prepared(sa.select(tables.transactions).where(tables.transactions.c.idem_key == sa.bindparam("key")))
 _ACCOUNT = [tables.accounts.c[name] == sa.bindparam(name) for name in ("kind", "owner", "currency")]
-_ACCOUNT_ID = sa.select(tables.accounts.c.id).where(*_ACCOUNT)
+_ACCOUNT_ID = Prepared(sa.select(tables.accounts.c.id).where(*_ACCOUNT))
 _TX = sa.bindparam("tx", type_=sa.BigInteger)
-_LINES = tables.lines.insert().from_select(
-    ["tx_id", "number", "account_id", "amount"],
-    sa.select(
-        _TX, sa.bindparam("place", type_=sa.Integer), tables.accounts.c.id, sa.bindparam("minor", type_=sa.BigInteger)
-    ).where(*_ACCOUNT),
+_LINE = (_TX, sa.bindparam("place", type_=sa.Integer), tables.accounts.c.id, sa.bindparam("minor", type_=sa.BigInteger))
+_LINES = Prepared(
+    tables.lines.insert().from_select(["tx_id", "number", "account_id", "amount"], sa.select(*_LINE).where(*_ACCOUNT))
 )
-_PLACES = sa.select(tables.lines.c.number).where(tables.lines.c.tx_id == _TX)
-_SEAL = tables.seals.insert()
+_PLACES = Prepared(sa.select(tables.lines.c.number).where(tables.lines.c.tx_id == _TX))
+_SEAL = Prepared(tables.seals.insert())

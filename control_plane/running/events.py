@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from control_plane.running import inserts
 from control_plane.running.canonical import JSON
 from control_plane.running.tables import event, event_counter
+from control_plane.storage.prepared import Prepared
 
 PAGE_MAX = 500
 
@@ -37,7 +38,7 @@ def emit(
     number is drawn in the caller's transaction: what is rolled back leaves no gap."""
     seq = inserts.counted_up(connection, event_counter, "account", account)
     row = {"account": account, "seq": seq, "id": _id(account, seq), "kind": kind, "payload": payload, "at": now}
-    connection.execute(_EMIT, row)
+    _EMIT.run(connection, row)
     return seq
 
 
@@ -58,7 +59,7 @@ def last(connection: sa.Connection, account: str) -> int:
     return connection.execute(wanted).scalar_one_or_none() or 0
 
 
-_EMIT = event.insert()
+_EMIT = Prepared(event.insert())
 
 
 def _id(account: str, seq: int) -> str:

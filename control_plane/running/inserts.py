@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from control_plane.storage.prepared import Prepared
+
 
 def once(
     connection: sa.Connection,
@@ -22,7 +24,7 @@ def once(
     of an index that is not of all rows, is one and the same object at every call: statements are kept by it."""
     added = _once(connection.dialect.name, table, tuple(index_elements), index_where)
     # Rows come back for what was added alone; `rowcount` means something else on each engine.
-    return connection.execute(added, dict(values)).one_or_none() is not None
+    return added.value(connection, values) is not None
 
 
 def each_once(
@@ -30,7 +32,7 @@ def each_once(
 ) -> None:
     """As `once`, several of the same columns by one statement, and nothing is told."""
     if rows:
-        connection.execute(_each_once(connection.dialect.name, table, tuple(index_elements)), list(rows))
+        _each(connection.dialect.name, table, tuple(index_elements)).run_each(connection, rows)
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert:
@@ -40,9 +42,7 @@ def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert:
 
 def counted_up(connection: sa.Connection, table: sa.Table, key: str, value: str) -> int:
     """The next number of a counter: a row of `table` with this `key` and its `last`, which begins with 1."""
-    return int(
-        connection.execute(_counted_up(connection.dialect.name, table, key), {key: value, "last": 1}).scalar_one()
-    )
+    return int(_counted_up(connection.dialect.name, table, key).value(connection, {key: value, "last": 1}))
 
 
 # Each is written once: for SQLAlchemy that costs more than asking it.
@@ -51,11 +51,15 @@ def counted_up(connection: sa.Connection, table: sa.Table, key: str, value: str)
 @functools.cache
 def _once(
     dialect: str, table: sa.Table, index_elements: tuple[str, ...], index_where: sa.ColumnElement[bool] | None
-) -> sa.Executable:
-    return _each_once(dialect, table, index_elements, index_where).returning(sa.literal(1))
+) -> Prepared:
+    return Prepared(_each_once(dialect, table, index_elements, index_where).returning(sa.literal(1)))
 
 
 @functools.cache
+def _each(dialect: str, table: sa.Table, index_elements: tuple[str, ...]) -> Prepared:
+    return Prepared(_each_once(dialect, table, index_elements))
+
+
 def _each_once(
     dialect: str,
     table: sa.Table,
@@ -67,9 +71,9 @@ def _each_once(
 
 
 @functools.cache
-def _counted_up(dialect: str, table: sa.Table, key: str) -> sa.Executable:
+def _counted_up(dialect: str, table: sa.Table, key: str) -> Prepared:
     drawn = _insert(dialect, table).on_conflict_do_update(index_elements=[key], set_={"last": table.c.last + 1})
-    return drawn.returning(table.c.last)
+    return Prepared(drawn.returning(table.c.last))
 
 
 @functools.cache

@@ -31,6 +31,7 @@ from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import job
 from control_plane.storage.columns import Instant, Serial
+from control_plane.storage.prepared import Prepared
 from sfu import logs
 
 log = logging.getLogger("stentor.control")
@@ -99,7 +100,7 @@ def put_all(connection: sa.Connection, wanted: Sequence[Mapping[str, Any]]) -> N
 def cancel(connection: sa.Connection, key: str) -> bool:
     """It shall not happen. False when there is no such job or it was done. A parked one lets its account go on. The key
     stays taken: what put it will not put it again when it is repeated."""
-    return connection.execute(_CANCEL, {"of": key}).rowcount == 1
+    return _CANCEL.run(connection, {"of": key}) == 1
 
 
 def take(connection: sa.Connection, now: datetime.datetime) -> Job | None:
@@ -116,12 +117,12 @@ def take_some(connection: sa.Connection, now: datetime.datetime, most: int) -> l
     """As `take`, the first so many in their order, as far as they are due at one instant with one priority: what one of
     them puts for later comes after them all. More than one only of those that were never tried: whatever took the
     process with it the last time is alone when it does so again, and is parked alone."""
-    while rows := connection.execute(_FIRST, {"now": now, "most": most}).all():
+    while rows := _FIRST.all(connection, {"now": now, "most": most}):
         if rows[0].attempts >= PARK_AFTER:
             _park(connection, now, _job(rows[0]), "the process ended in it")
             continue
         chosen = list(itertools.takewhile(functools.partial(_beside, rows[0]), rows)) or rows[:1]
-        connection.execute(_TAKE, [{"of": row.id, "put_off": now + LEASE} for row in chosen])
+        _TAKE.run_each(connection, [{"of": row.id, "put_off": now + LEASE} for row in chosen])
         return [_job(row, row.attempts + 1) for row in chosen]
     return []
 
@@ -133,7 +134,7 @@ def _beside(first: Any, row: Any) -> bool:
 
 def hold(connection: sa.Connection, taken: Job) -> bool:
     """Lock it for the transaction that does it. False when another one did it, is at it, or it was cancelled."""
-    return connection.execute(_HOLD, {"of": taken.id}).one_or_none() is not None
+    return _HOLD.first(connection, {"of": taken.id}) is not None
 
 
 def hold_all(connection: sa.Connection, taken: Sequence[Job]) -> set[int]:
@@ -181,7 +182,8 @@ def unpark(connection: sa.Connection, now: datetime.datetime, *, key: str, actor
 
 def next_at(connection: sa.Connection) -> datetime.datetime | None:
     """When the next job may be tried. It may be in the past; None when nothing waits that may go."""
-    return connection.execute(_NEXT_AT).scalar_one_or_none()
+    at: datetime.datetime | None = _NEXT_AT.value(connection, {})
+    return at
 
 
 def oldest_due(connection: sa.Connection) -> datetime.datetime | None:
@@ -231,23 +233,25 @@ def _job(row: Any, attempts: int | None = None) -> Job:
 _WAITING: sa.ColumnElement[str] = sa.literal_column("'waiting'")
 _IN_ORDER = (job.c.due_at, job.c.priority, job.c.id)
 _NOW = sa.bindparam("now", type_=Instant)
-_FIRST = (
+_FIRST = Prepared(
     sa.select(job)
     .where(job.c.due_at <= _NOW, job.c.try_at <= _NOW, *_may_go())
     .order_by(*_IN_ORDER)
     .limit(sa.bindparam("most", type_=sa.Integer))
     .with_for_update(skip_locked=True)
 )
-_NEXT_AT = sa.select(job.c.try_at).where(*_may_go()).order_by(job.c.try_at).limit(1)
+_NEXT_AT = Prepared(sa.select(job.c.try_at).where(*_may_go()).order_by(job.c.try_at).limit(1))
 _OLDEST_DUE = sa.select(job.c.due_at).where(*_may_go()).order_by(*_IN_ORDER).limit(1)
 _MINE = job.c.id == sa.bindparam("of", type_=Serial)
-_TAKE = job.update().where(_MINE).values(attempts=job.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
-_HOLD = sa.select(job.c.id).where(_MINE, job.c.state == "waiting").with_for_update(skip_locked=True)
+_TAKE = Prepared(
+    job.update().where(_MINE).values(attempts=job.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
+)
+_HOLD = Prepared(sa.select(job.c.id).where(_MINE, job.c.state == "waiting").with_for_update(skip_locked=True))
 _THEY_WAIT = (job.c.id.in_(sa.bindparam("of", expanding=True)), job.c.state == "waiting")
 _HOLD_ALL = sa.select(job.c.id).where(*_THEY_WAIT).with_for_update(skip_locked=True)
 _DONE = job.update().where(*_THEY_WAIT).values(state="done", error=None)
-_CANCEL = (
+_CANCEL = Prepared(
     job.update()
-    .where(job.c.key == sa.bindparam("of"), job.c.state.in_(("waiting", "parked")))
+    .where(job.c.key == sa.bindparam("of"), sa.or_(job.c.state == "waiting", job.c.state == "parked"))
     .values(state="cancelled")
 )

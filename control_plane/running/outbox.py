@@ -21,6 +21,7 @@ from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.faults import told
 from control_plane.running.tables import outbox
 from control_plane.storage.columns import Instant, Serial
+from control_plane.storage.prepared import Prepared
 
 Kind = Literal["mail", "media", "gateway"]
 # For ever, at last four times a day: a row is sent, refused for good, or waits.
@@ -110,11 +111,11 @@ def claim(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s:
 def claim_some(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int, most: int) -> list[Letter]:
     """As `claim`, the first so many; more than one only of those that were never tried. They are of different accounts
     (or of none): each account's go in order."""
-    rows = connection.execute(_FIRST, {"of_kind": kind, "now": now, "most": most}).all()
+    rows = _FIRST.all(connection, {"of_kind": kind, "now": now, "most": most})
     chosen = list(itertools.takewhile(lambda row: not row.attempts, rows)) or rows[:1]
     put_off = now + datetime.timedelta(seconds=lease_s)
     if chosen:
-        connection.execute(_CLAIM, [{"of": row.id, "put_off": put_off} for row in chosen])
+        _CLAIM.run_each(connection, [{"of": row.id, "put_off": put_off} for row in chosen])
     return [Letter(row.id, row.key, row.kind, row.account, row.payload, row.put_at, row.attempts + 1) for row in chosen]
 
 
@@ -132,7 +133,7 @@ def sent(connection: sa.Connection, now: datetime.datetime, *letters: Letter) ->
     """They have arrived. Their contents go (they name people, and may hold a link that opens something); their keys
     stay."""
     if letters:
-        connection.execute(_SENT, [{"of": one.id, "now": now} for one in letters])
+        _SENT.run_each(connection, [{"of": one.id, "now": now} for one in letters])
     for kind in sorted({one.kind for one in letters if one.attempts > 1}):
         tasks.settle(connection, now, kind=STUCK, ref=kind, actor="system:outbox")
 
@@ -172,7 +173,8 @@ def again(connection: sa.Connection, now: datetime.datetime, *, key: str, actor:
 
 def next_at(connection: sa.Connection, kind: str) -> datetime.datetime | None:
     """When the next row of this kind may be tried; None when none waits."""
-    return connection.execute(_NEXT_AT, {"of_kind": kind}).scalar_one_or_none()
+    at: datetime.datetime | None = _NEXT_AT.value(connection, {"of_kind": kind})
+    return at
 
 
 def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
@@ -191,16 +193,16 @@ def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
 _WAITING: sa.ColumnElement[str] = sa.literal_column("'waiting'")
 _KIND = outbox.c.kind == sa.bindparam("of_kind")
 _NOW = sa.bindparam("now", type_=Instant)
-_FIRST = (
+_FIRST = Prepared(
     sa.select(outbox)
     .where(_KIND, outbox.c.try_at <= _NOW, *_may_go())
     .order_by(outbox.c.try_at, outbox.c.id)
     .limit(sa.bindparam("most", type_=sa.Integer))
     .with_for_update(skip_locked=True)
 )
-_NEXT_AT = sa.select(outbox.c.try_at).where(_KIND, *_may_go()).order_by(outbox.c.try_at).limit(1)
+_NEXT_AT = Prepared(sa.select(outbox.c.try_at).where(_KIND, *_may_go()).order_by(outbox.c.try_at).limit(1))
 _MINE = outbox.c.id == sa.bindparam("of", type_=Serial)
-_CLAIM = (
+_CLAIM = Prepared(
     outbox.update().where(_MINE).values(attempts=outbox.c.attempts + 1, try_at=sa.bindparam("put_off", type_=Instant))
 )
-_SENT = outbox.update().where(_MINE).values(state="sent", payload={}, error=None, try_at=_NOW)
+_SENT = Prepared(outbox.update().where(_MINE).values(state="sent", payload={}, error=None, try_at=_NOW))

@@ -21,6 +21,7 @@ from sqlalchemy import event
 from control_plane.clock import Clock
 from control_plane.running.faults import told
 from control_plane.running.work import Lane, Work
+from control_plane.storage.prepared import WRITTEN
 from control_plane.storage.store import Store
 from sfu import logs
 
@@ -73,20 +74,20 @@ def ring_after_commits(store: Store, bell: Bell) -> None:
     @event.listens_for(store.engine, "after_execute")
     def _executed(connection: Any, clause: Any, several: Any, one: Any, options: Any, result: Any) -> None:
         if getattr(clause, "is_dml", False):
-            connection.info.setdefault("stentor_written", set()).add(clause.table)
+            connection.info.setdefault(WRITTEN, set()).add(clause.table)
 
     @event.listens_for(store.engine, "rollback")
     def _rolled_back(connection: Any) -> None:
-        connection.info.pop("stentor_written", None)
+        connection.info.pop(WRITTEN, None)
 
     # The event "commit" comes before the commit; when the connection is back in the pool it is done.
     @event.listens_for(store.engine, "commit")
     def _committing(connection: Any) -> None:
-        connection.info["stentor_committed"] = connection.info.pop("stentor_written", None)
+        connection.info["stentor_committed"] = connection.info.pop(WRITTEN, None)
 
     @event.listens_for(store.engine, "checkin")
     def _back(raw: Any, record: Any) -> None:
-        record.info.pop("stentor_written", None)
+        record.info.pop(WRITTEN, None)
         written = record.info.pop("stentor_committed", None)
         if written:
             bell.ring(written)

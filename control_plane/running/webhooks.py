@@ -21,6 +21,7 @@ from control_plane.running.canonical import JSON
 from control_plane.running.delays import HOUR, MINUTE, Delays
 from control_plane.running.outbound import Answer
 from control_plane.running.tables import event_counter, webhook, webhook_attempt
+from control_plane.storage.prepared import Prepared
 
 RETRIES = Delays((5, 30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR))
 # Failures in a row after which the owner is told: about a quarter of an hour.
@@ -221,8 +222,8 @@ def settle(connection: sa.Connection, now: datetime.datetime, delivery: Delivery
 
 def next_at(connection: sa.Connection) -> datetime.datetime | None:
     """When the next endpoint with something to tell may be tried."""
-    first = _behind(sa.select(webhook.c.try_at)).order_by(webhook.c.try_at).limit(1)
-    return connection.execute(first).scalar_one_or_none()
+    at: datetime.datetime | None = _NEXT_AT.value(connection, {})
+    return at
 
 
 def _failed(connection: sa.Connection, now: datetime.datetime, row: Any, answer: Answer, hooks: Hooks) -> None:
@@ -241,6 +242,9 @@ def _behind(wanted: sa.Select[Any]) -> sa.Select[Any]:
     return wanted.join(event_counter, event_counter.c.account == webhook.c.account).where(
         webhook.c.told < event_counter.c.last
     )
+
+
+_NEXT_AT = Prepared(_behind(sa.select(webhook.c.try_at)).order_by(webhook.c.try_at).limit(1))
 
 
 def _endpoint(row: Any) -> Endpoint:
