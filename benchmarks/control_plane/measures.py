@@ -129,12 +129,12 @@ async def a_minute(
 
 
 async def renewals(
-    count: int, progress: Progress, *, beside: bool, idle_for_s: float = GRANTS_FOR_S
+    count: int, progress: Progress, *, beside: bool, database: str = "", idle_for_s: float = GRANTS_FOR_S
 ) -> tuple[Night, list[Answered], list[Answered]]:
-    """Row d. A night of so many renewals, on a fresh database; with `beside`, guests ask for a grant one after the
+    """Row d. A night of so many renewals, on fresh rows; with `beside`, guests ask for a grant one after the
     other, before it and as long as it lasts."""
     progress(f"d: {count} subscribers are made")
-    async with Nightly.of(count) as nightly:
+    async with Nightly.of(count, database) as nightly:
         told = 0
 
         def renewed(number: int) -> None:

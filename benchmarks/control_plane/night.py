@@ -1,8 +1,9 @@
 """[I/O] A night of renewals: a control plane in a process of its own, and many subscriptions that are due at once.
 
 It is the product as its process builds it (control_plane.assembly): the application over HTTP, the runner's threads, on
-SQLite with synchronous=FULL, the faithful gateway and the development's mailbox. Only the clock is ours: it goes on
-from the eve, and is put over the boundary when it is told to. It obeys lines on standard input and answers in JSON.
+SQLite with synchronous=FULL or on PostgreSQL, the faithful gateway and the development's mailbox. Only the clock is
+ours: it goes on from the eve, and is put over the boundary when it is told to. It obeys lines on standard input and
+answers in JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import uvloop
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import event
 
-from benchmarks.control_plane import subscribers
+from benchmarks.control_plane import moved, subscribers
 from benchmarks.control_plane.judge import Night
 from benchmarks.control_plane.subscribers import BOUNDARY, EVE
 from control_plane import assembly, clockwork
@@ -135,7 +136,8 @@ def faults_of(store: Store, folder: Path, count: int) -> list[str]:
 
         new = invoices.c.made_at >= BOUNDARY
         accounts = sa.func.count(sa.distinct(invoices.c.account))
-        digits = sa.cast(sa.func.substr(invoices.c.number, -6), sa.Integer)
+        six_last = sa.func.substr(invoices.c.number, sa.func.length(invoices.c.number) - 5)
+        digits = sa.cast(six_last, sa.Integer)
         yearly = invoices.c.number.is_not(None)
         sums: Counter[str] = Counter()
         for account, amount in journal.balances(connection).items():
@@ -241,10 +243,14 @@ def _say(what: msgspec.Struct) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _obey(folder: Path, count: int) -> None:
+async def _obey(folder: Path, count: int, database: str) -> None:
     subscribers.make(folder, count)
     clock = _Clock(EVE)
     store = Store(f"sqlite:///{folder / subscribers.FILE}")
+    if database:
+        made, store = store, Store(database)
+        moved.carry(made, store)
+        made.close()
     built = assembly.build(told(store, str(folder), dev=True), clock)
     store.close()
     room = await asyncio.to_thread(_room, built, clock)
@@ -261,25 +267,30 @@ async def _obey(folder: Path, count: int) -> None:
 
 def main() -> None:
     # Not in /tmp, which may be memory: a commit is to reach the disk.
-    with tempfile.TemporaryDirectory(prefix="stentor-night-", dir="/var/tmp") as folder:
-        uvloop.run(_obey(Path(folder), int(sys.argv[1])))
+    count, database = int(sys.argv[1]), "".join(sys.argv[2:])
+    with (
+        tempfile.TemporaryDirectory(prefix="stentor-night-", dir="/var/tmp") as folder,
+        moved.schema(database) if database else contextlib.nullcontext("") as address,
+    ):
+        uvloop.run(_obey(Path(folder), count, address))
 
 
 # -- the side of whoever measures --
 
 
 class Nightly:
-    """`async with Nightly.of(count) as night`."""
+    """`async with Nightly.of(count, database) as night`."""
 
     def __init__(self, child: asyncio.subprocess.Process, ready: Ready) -> None:
         self._child, self.ready = child, ready
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, count: int) -> AsyncIterator[Nightly]:
-        """With so many subscribers. Raises RuntimeError when it does not come up."""
+    async def of(cls, count: int, database: str = "") -> AsyncIterator[Nightly]:
+        """With so many subscribers, on SQLite or in this database of PostgreSQL. Raises RuntimeError when it does not
+        come up."""
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.control_plane.night", str(count)),
+            *(sys.executable, "-m", "benchmarks.control_plane.night", str(count), database),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=companion.environment(os.environ),

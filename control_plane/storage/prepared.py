@@ -71,9 +71,12 @@ class Prepared:
             cursor = raw.executemany(compiled.sql, [compiled.bound(values) for values in several])
         except Exception:
             raw.execute("ROLLBACK TO each")
-            self._refused(connection, several)
-        finally:
-            raw.execute("RELEASE each")
+            try:
+                self._refused(connection, several)
+            finally:
+                raw.execute("ROLLBACK TO each")
+                raw.execute("RELEASE each")
+        raw.execute("RELEASE each")
         self._mark(connection)
         return cursor.rowcount
 

@@ -145,6 +145,19 @@ def test_what_the_database_refuses_is_told_by_its_name_and_leaves_nothing(
     assert keys(made) == ["a", "z"]
 
 
+def test_of_several_none_is_left_even_where_the_transaction_goes_on(made: Store) -> None:
+    if made.engine.dialect.name != "sqlite":
+        pytest.skip("on PostgreSQL no transaction goes on after an error without a savepoint")
+
+    def story(connection: sa.Connection) -> None:
+        with pytest.raises(sa.exc.IntegrityError):
+            ADD.run_each(connection, [thing("b"), thing("c"), thing("d", sum=1000)])
+        ADD.run(connection, thing("z"))
+
+    made.write(story)
+    assert keys(made) == ["z"]
+
+
 def test_of_several_the_error_is_the_one_of_the_row_that_was_refused(made: Store) -> None:
     """Not of one that a second look finds to be there already."""
 
