@@ -44,7 +44,8 @@ check:
 test-all: test long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards ## make test, long time-outs, all examples, AddressSanitizer, ten million mutants, PostgreSQL, a clock ten years on, planted faults, rules and their guards (before an issue is resolved)
 
 postgresql: setup-test
-	@echo "the control plane's tests on PostgreSQL" && STENTOR_TEST_POSTGRESQL=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/control_plane
+	@echo "the control plane's tests on PostgreSQL" && STENTOR_TEST_POSTGRESQL=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/control_plane \
+		tests/benchmarks/control_plane/test_moved.py
 
 # Left out: those whose media server is a process of its own, with the machine's clock.
 far-clock: setup-test

@@ -142,7 +142,8 @@ class _KeyTaken(Exception):
 def _open(connection: sa.Connection, account: Account) -> None:
     """An account that is not there yet."""
     if _ACCOUNT_ID.value(connection, _key(account)) is None:
-        _insert(connection.dialect.name, tables.accounts).run(connection, _key(account))
+        made = _insert(connection.dialect.name, tables.accounts).value(connection, _key(account))
+        assert made is not None, "an account that was not there a moment ago"
 
 
 def _key(account: Account) -> dict[str, str]:
