@@ -12,10 +12,13 @@ MUTANTS ?= 10000000
 # Minutes of `make test` without set-up: past the first it says so, past the second it fails.
 WARN_S := 720
 FAIL_S := 2700
+QUIETLY := -q --disable-pip-version-check
+# What the extensions are built with, which the package itself does not need.
+BUILT_WITH := "setuptools>=65.5" wheel "Cython>=3.1,<4" "numpy>=2.2,<3"
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
-.PHONY: help run test check test-all long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts accept-billing bench docs clean setup setup-test python
+.PHONY: help run test check test-all long thorough asan mutants postgresql far-clock mutation rule-coverage broken-guards accept-meeting accept-accounts accept-billing bench docs lock clean setup setup-test python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +103,16 @@ docs: setup ## write docs/protocol.md, docs/configuration.md and docs/api.md aga
 	@$(BIN)/python -m sfu.signalling.openapi
 	@echo "docs/protocol.md, docs/configuration.md and docs/api.md are written"
 
+lock: python-test ## take the newest Python packages that pyproject.toml allows, and write them down; then make test
+	@echo "resolving Python packages anew"
+	@rm -rf $(BUILD)/lock && mkdir -p $(BUILD) && $(PYTHON) -m venv $(BUILD)/lock
+	@$(BUILD)/lock/bin/pip install $(QUIETLY) $(BUILT_WITH)
+	@STENTOR_KERNEL=skip $(BUILD)/lock/bin/pip install $(QUIETLY) --no-build-isolation -e '.[test]'
+	@{ echo "# Written by \`make lock\`: what the tests were run with. Ranges are in pyproject.toml."; \
+		$(BUILD)/lock/bin/pip freeze --disable-pip-version-check --all --exclude-editable --exclude pip; } >$(BUILD)/constraints.txt
+	@mv $(BUILD)/constraints.txt constraints.txt && rm -rf $(BUILD)/lock
+	@git diff --stat constraints.txt
+
 clean: ## remove everything that was built, the virtual environment too
 	@rm -rf $(BUILD) .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/artifacts *.egg-info
 	@find sfu tests benchmarks web setup.py -name __pycache__ -prune -exec rm -rf {} +
@@ -123,16 +136,16 @@ $(BIN)/python: | python
 	@echo "making the virtual environment"
 	@$(PYTHON) -m venv .venv
 
-$(BUILD)/run.stamp: pyproject.toml | $(BIN)/python
+$(BUILD)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@mkdir -p $(BUILD)
 	@echo "installing Python packages"
-	@$(BIN)/pip install -q --disable-pip-version-check "setuptools>=65.5" wheel "Cython>=3.1,<4" "numpy>=2.2,<3"
-	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e .
+	@$(BIN)/pip install $(QUIETLY) -c constraints.txt $(BUILT_WITH)
+	@STENTOR_KERNEL=skip $(BIN)/pip install $(QUIETLY) -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
 $(BUILD)/test.stamp: pyproject.toml $(BUILD)/run.stamp
 	@echo "installing Python packages for the tests"
-	@STENTOR_KERNEL=skip $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test]'
+	@STENTOR_KERNEL=skip $(BIN)/pip install $(QUIETLY) -c constraints.txt --no-build-isolation -e '.[test]'
 	@touch $@
 
 # Clients of other people, for tests and benchmarks alone; exactly what each lock says, and none of their install scripts.
