@@ -1,4 +1,4 @@
-"""constraints.txt: one release of every package, within the ranges of pyproject.toml, and the ones that are installed."""
+"""constraints.txt: one release of every package, within the range of pyproject.toml, and the one that is installed."""
 
 from __future__ import annotations
 
