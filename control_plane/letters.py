@@ -14,6 +14,7 @@ from control_plane import dates, money
 from control_plane.accounts import people
 from control_plane.accounts.people import Reader
 from control_plane.billing.catalogue import CATALOGUE, FREE
+from control_plane.billing.setup import BYTES
 from control_plane.billing.words import Words
 from control_plane.errors import Invalid
 from control_plane.legal import notices, texts
@@ -105,11 +106,13 @@ def _item(language: str, name: str) -> str:
 
 @functools.lru_cache(1024)
 def _in_words(language: str, value: str) -> str:
-    """A day (2026-11-22) or a sum ("12.30 EUR") as people write them; anything else as it is. Kept: many mails of a day
-    say the same, and it is a twentieth of the work of a renewal."""
+    """A day (2026-11-22), a sum ("12.30 EUR") or a size ("1000 bytes") as people write them; anything else as it is.
+    Kept: many mails of a day say the same, and it is a twentieth of the work of a renewal."""
     with contextlib.suppress(ValueError):
         return dates.day(language, datetime.date.fromisoformat(value))
     amount, _, currency = value.partition(" ")
+    if currency == BYTES and amount.isdecimal():
+        return Words(language).size(int(amount))
     with contextlib.suppress(Invalid):
         return Words(language).sum(money.parse(amount, currency))
     return value

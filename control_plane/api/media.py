@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 
 from control_plane.clock import Clock
 from control_plane.errors import Unauthorized
-from control_plane.rooms import usage
+from control_plane.rooms import stored, usage
 from control_plane.rooms.setup import Setup
+from control_plane.rooms.stored import StoredKind
 from control_plane.storage.store import Store
 from control_plane.watch.measures import Measures
 from sfu import logs
@@ -22,6 +23,8 @@ from sfu import logs
 _log = logging.getLogger("stentor.control")
 # A media server sends 150.
 RECORDS_MAX = 1_000
+# Of one piece: a petabyte. Sums of what is there stay within 64 bits.
+STORED_MAX = 10**15
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # since 1970, until the year 9999
@@ -60,7 +63,27 @@ class Used(BaseModel):
     sent_bytes: Count
 
 
-Record = Annotated[Started | RoomOpened | RoomEnded | Used, Field(discriminator="type")]
+class Stored(BaseModel):
+    """Of a recording a piece, from one instant to another; of a file all of it, and both are one instant."""
+
+    type: Literal["stored"]
+    room: Name
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    kind: StoredKind
+    from_ms: Millis
+    to_ms: Millis
+    bytes: Annotated[int, Field(ge=0, le=STORED_MAX)]
+
+
+class Removed(BaseModel):
+    type: Literal["removed"]
+    room: Name
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    at_ms: Millis
+
+
+Told = Started | RoomOpened | RoomEnded | Used | Stored | Removed
+Record = Annotated[Told, Field(discriminator="type")]
 
 
 class Batch(BaseModel):
@@ -90,7 +113,7 @@ def router(store: Store, clock: Clock, setup: Setup, measures: Measures) -> APIR
             raise Unauthorized("media_token", "this door is for the media server")
         if not batch.records:  # it only looks whether we are here
             return Taken(new=0, known=0, foreign=0)
-        records = [_record(one) for one in batch.records if not (isinstance(one, Used) and one.to_ms <= one.from_ms)]
+        records = [_record(one) for one in batch.records if _lasts(one)]
         if len(records) < len(batch.records):
             _log.error("records of no duration", extra=logs.fields(records=len(batch.records) - len(records)))
 
@@ -109,7 +132,14 @@ def router(store: Store, clock: Clock, setup: Setup, measures: Measures) -> APIR
     return routes
 
 
-def _record(told: Started | RoomOpened | RoomEnded | Used) -> usage.Record:
+def _lasts(told: Told) -> bool:
+    """Of what has a beginning and an end, whether they are in this order; a file comes at one instant."""
+    if isinstance(told, Used):
+        return told.from_ms < told.to_ms
+    return not isinstance(told, Stored) or told.from_ms + (told.kind == "recording") <= told.to_ms
+
+
+def _record(told: Told) -> usage.Record:
     match told:
         case Used():
             return usage.Used(
@@ -126,6 +156,10 @@ def _record(told: Started | RoomOpened | RoomEnded | Used) -> usage.Record:
             return usage.Opened(told.room, told.number, _at(told.at_ms))
         case RoomEnded():
             return usage.Ended(told.room, told.number, _at(told.at_ms))
+        case Stored():
+            return stored.Stored(told.room, told.name, told.kind, _at(told.from_ms), _at(told.to_ms), told.bytes)
+        case Removed():
+            return stored.Removed(told.room, told.name, _at(told.at_ms))
     return usage.Started(_at(told.at_ms))
 
 

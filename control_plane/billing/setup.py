@@ -15,9 +15,13 @@ from control_plane.billing.document import Party
 from control_plane.billing.subscription import TRIAL_DAYS
 from control_plane.billing.tax import EU_TABLE, Taxes
 
+# A value that is told as a size is a number, a space and this word.
+BYTES = "bytes"
+
 
 class Tell(Protocol):
-    """Write to the account's owner. `key` makes it once; False where nobody is there to read it."""
+    """Write to the account's owner. `values` are days (2026-11-22), sums (12.30 EUR), sizes (1000 bytes), plain words.
+    `key` makes it once; False where nobody is there to read it."""
 
     def __call__(
         self,

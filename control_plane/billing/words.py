@@ -11,6 +11,7 @@ from pathlib import Path
 from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency, format_percent
+from babel.units import format_unit
 
 from control_plane import translations
 from control_plane.billing.catalogue import Catalogue
@@ -21,6 +22,8 @@ from control_plane.money import Money, half_up
 from control_plane.periods import Span
 from control_plane.translations import N_
 
+# The largest unit first: as many bytes as 10 to that.
+_SIZES = ((9, "gigabyte"), (6, "megabyte"))
 AREA = Path(__file__).parent
 REVERSE_CHARGE = N_("Reverse charge: VAT is to be accounted for by the recipient (Article 196, Directive 2006/112/EC).")
 NO_VAT = N_("No VAT is charged: the place of supply is outside the European Union.")
@@ -63,6 +66,15 @@ class Words:
         """Exact to a hundredth of a percent."""
         exact = Decimal(half_up(part.numerator * 10_000, part.denominator)).scaleb(-4).normalize()
         return format_percent(exact, locale=self._locale, decimal_quantization=False)
+
+    def size(self, size_bytes: int) -> str:
+        """In units of a thousand, as storage is sold, with one digit behind the point; what is not nothing never looks
+        like it."""
+        exponent, unit = next((one for one in _SIZES if size_bytes >= 10 ** one[0]), _SIZES[-1])
+        # Rounded down: what is nearly full does not look full.
+        tenths = max(size_bytes * 10 // 10**exponent, min(size_bytes, 1))
+        value = Decimal(tenths).scaleb(-1).normalize()
+        return format_unit(value, f"digital-{unit}", length="short", format="#,##0.#", locale=self._locale)
 
     def country(self, code: str) -> str:
         return str(self._locale.territories.get(code, code))

@@ -115,6 +115,7 @@ def environment(language: str) -> jinja2.Environment:
     made.filters["day"] = functools.partial(dates.day, language)
     made.filters["instant"] = functools.partial(dates.instant, language)
     made.filters["money"] = Words(language).sum
+    made.filters["size"] = Words(language).size
     made.filters["amount"] = Words(language).amount
     made.filters["say"] = functools.partial(words.say, language)
     return made

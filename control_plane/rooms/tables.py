@@ -112,3 +112,38 @@ usage_days = sa.Table(
     sa.Column("most", sa.Integer, nullable=False),
     sa.Column("most_senders", sa.Integer, nullable=False),
 )
+
+# What came to be kept of a room's recordings and files. The primary key is the record's own name.
+stored_pieces = sa.Table(
+    "stored_pieces",
+    metadata,
+    sa.Column("event", sa.Text, sa.ForeignKey("room_events.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("from_at", Instant, primary_key=True),
+    sa.Column("to_at", Instant, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("to_at >= from_at", name="time"),
+)
+
+# Their sums by object; `kind` is "" where it was told to be gone before it was told what it is.
+stored_objects = sa.Table(
+    "stored_objects",
+    metadata,
+    sa.Column("event", sa.Text, sa.ForeignKey("room_events.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("removed_at", Instant),
+    sa.CheckConstraint("kind in ('', 'recording', 'file')", name="kind"),
+)
+
+# What was recorded on a day (UTC), summed as records come.
+recorded_days = sa.Table(
+    "recorded_days",
+    metadata,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("event", sa.Text, sa.ForeignKey("room_events.id"), primary_key=True),
+    sa.Column("recorded_us", sa.BigInteger, nullable=False),  # microseconds of all recordings together
+)

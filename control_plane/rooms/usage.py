@@ -1,5 +1,6 @@
-"""What the media server reports: what each participant used, and when rooms were open. The same record again changes
-nothing, so a report may come as often as it likes (PROD-01). What an account used on its days is summed on the way."""
+"""What the media server reports: what each participant used, when rooms were open, and what is kept of them (`stored`).
+The same record again changes nothing, so a report may come as often as it likes (PROD-01). What an account used on its
+days is summed on the way."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from control_plane.rooms import policies
+from control_plane.rooms import policies, stored
+from control_plane.rooms.stored import Removed, Stored
 from control_plane.rooms.tables import room_events, runs, usage_days, usage_records
 from control_plane.running import events as account_events
 from control_plane.running import inserts
@@ -53,13 +55,13 @@ class Started:
     at: datetime.datetime
 
 
-Record = Used | Opened | Ended | Started
+Record = Used | Opened | Ended | Started | Stored | Removed
 
 
 @dataclass(frozen=True)
 class Taken:
     """`foreign`: of rooms that are none of ours. `grew`: accounts in one of whose rooms more people were at once than
-    was known of that day."""
+    was known of that day, or of which more is kept."""
 
     new: int
     known: int
@@ -103,6 +105,7 @@ def take(connection: sa.Connection, now: datetime.datetime, boot: str, records: 
     ours = {row.number: (row.id, row.account) for row in rows}
     new = known = foreign = 0
     used: list[dict[str, Any]] = []
+    more = set[str]()
     for record in records:
         if isinstance(record, Started):
             fresh = _started(connection, now, boot, record)
@@ -112,12 +115,17 @@ def take(connection: sa.Connection, now: datetime.datetime, boot: str, records: 
         elif isinstance(record, Used):
             used.append(_values(ours[record.room][0], record))
             continue
+        elif isinstance(record, Stored):
+            fresh = stored.keep(connection, *ours[record.room], record)
+            more.update({ours[record.room][1]} if fresh else ())
+        elif isinstance(record, Removed):
+            fresh = stored.remove(connection, *ours[record.room], record)
         else:
             fresh = _ran(connection, now, boot, *ours[record.room], record)
         new, known = new + fresh, known + (not fresh)
     added = _add(connection, used)
     accounts = dict(ours.values())
-    grew = _count(connection, accounts, added)
+    grew = tuple(sorted({*_count(connection, accounts, added), *more}))
     return Taken(new + len(added), known + len(used) - len(added), foreign, grew)
 
 
@@ -184,9 +192,9 @@ def _add(connection: sa.Connection, rows: list[dict[str, Any]]) -> Sequence[sa.R
     return connection.execute(insert.returning(*told)).all()
 
 
-def _count(connection: sa.Connection, accounts: Mapping[str, str], added: Sequence[sa.Row[Any]]) -> tuple[str, ...]:
+def _count(connection: sa.Connection, accounts: Mapping[str, str], added: Sequence[sa.Row[Any]]) -> set[str]:
     """Sum new records to their days; in whose rooms were more people at once than was known. `accounts` by event."""
-    grew = set()
+    grew = set[str]()
     by_day: dict[tuple[str, datetime.date], list[sa.Row[Any]]] = {}
     for row in added:
         by_day.setdefault((row.event, row.from_at.date()), []).append(row)
@@ -204,7 +212,7 @@ def _count(connection: sa.Connection, accounts: Mapping[str, str], added: Sequen
             connection.execute(usage_days.update().where(mine).values(values))
         if before is None or most.people > before.most or most.senders > before.most_senders:
             grew.add(accounts[event])
-    return tuple(sorted(grew))
+    return grew
 
 
 def _at_once(connection: sa.Connection, event: str, since: datetime.datetime, until: datetime.datetime) -> Most:

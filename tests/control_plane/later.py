@@ -18,8 +18,6 @@ LATER: dict[str, str] = {
     # Who may be written to at all is decided by restrictions.
     "BIL-17.4": "Privacy",
     "BIL-18.5": "Webinars",
-    # Nothing is stored yet of which there could be too much.
-    "BIL-25.1": "Recording",
     # There is no retention job yet: nothing but the end of an account removes anything of it.
     "BIL-25.2": "Privacy",
     # Requests reach the support by mail, which is read outside of the product until then.

@@ -113,11 +113,11 @@ class NextCharge(Body):
 
 class LimitView(Body):
     """`used` of `most`. Of rooms (`meeting`, `webinar`, `large`): the most people who were in one at once;
-    `presenters`: of those in webinars and large events; `members`: people beside the owner, invited ones among them.
-    `used` is null where nothing is kept under this limit yet. `level`: "near" from 80 % on."""
+    `presenters`: of those in webinars and large events; `members`: people beside the owner, invited ones among them;
+    `storage_bytes` and `recording_bytes`: what is kept now. `level`: "near" from 80 % on."""
 
     limit: Literal["meeting", "webinar", "large", "presenters", "members", "storage_bytes", "recording_bytes"]
-    used: int | None
+    used: int
     most: int
     level: Literal["", "near", "reached"]
 
@@ -128,6 +128,7 @@ class UseView(Body):
     first: str
     end: str
     participant_minutes: int
+    recorded_minutes: int
     limits: list[LimitView]
 
 
@@ -242,17 +243,12 @@ def standing(connection: sa.Connection, now: datetime.datetime, setup: Setup, ac
 
 
 def _use(one: Use) -> UseView:
-    found = [LimitView(limit=row.name, used=row.used, most=row.most, level=row.level) for row in one.limits]
-    most = one.allowance
-    found += [
-        LimitView(limit="storage_bytes", used=None, most=most.storage_bytes, level=""),
-        LimitView(limit="recording_bytes", used=None, most=most.recording_bytes, level=""),
-    ]
     return UseView(
         first=one.first.isoformat(),
         end=one.end.isoformat(),
         participant_minutes=int(one.participant_seconds // 60),
-        limits=found,
+        recorded_minutes=int(one.recorded_seconds // 60),
+        limits=[LimitView(limit=row.name, used=row.used, most=row.most, level=row.level) for row in one.limits],
     )
 
 

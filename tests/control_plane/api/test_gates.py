@@ -34,6 +34,9 @@ def jane(at: Shop) -> Buyer:
     return found
 
 
+GB = 10**9
+
+
 def buys(jane: Buyer, add_on: str, quantity: int = 1) -> None:
     seen_sum = jane.quote(of="add_on", add_on=add_on, quantity=quantity)["payable"]
     made = jane.told("POST", "/billing/add-ons", {"add_on": add_on, "quantity": quantity, "seen": seen_sum})
@@ -73,6 +76,19 @@ def stays(at: Shop, event: dict[str, Any], people: int, *, first: int = 0, sende
         }
         for n in range(first, first + people)
     ]  # fmt: skip
+
+
+def keeps(at: Shop, event: dict[str, Any], name: str, gigabytes: int, kind: str = "recording") -> None:
+    """The media server tells of an hour that was recorded, or of a file."""
+    now = int(at.here.clock.now().timestamp() * 1000)
+    ends = now + 3_600_000 if kind == "recording" else now
+    at.told_by_media(
+        {
+            "type": "stored", "room": event["number"], "name": name, "kind": kind,
+            "from_ms": now, "to_ms": ends, "bytes": gigabytes * GB,
+        }
+    )  # fmt: skip
+    at.settle()
 
 
 def use(jane: Buyer) -> dict[str, Any]:
@@ -121,7 +137,7 @@ def test_what_is_used_in_a_period_is_told_and_the_same_report_again_changes_noth
     for _ in range(3):
         at.told_by_media(*records)
     assert limit(jane, "meeting") == (31, 40, "") and limit(jane, "webinar") == (300, 1_000, "")
-    assert limit(jane, "storage_bytes") == (None, 50 * 10**9, "")
+    assert limit(jane, "storage_bytes") == (0, 50 * GB, "")
     assert use(jane)["participant_minutes"] == 331 * 60
     assert (use(jane)["first"], use(jane)["end"]) == ("2026-11-25", "2026-12-25")
     at.days(31)
@@ -157,6 +173,44 @@ def test_the_owner_is_told_once_in_a_period_when_a_limit_is_near_and_when_it_is_
     at.told_by_media(*stays(at, meeting, 40, first=400))
     at.settle()
     assert mails()[2:] == [("billing_limit_reached", "meeting", "40")]  # another period
+
+
+def test_recordings_and_files_are_metered_and_the_owner_is_told_before_there_is_no_more_room(
+    at: Shop, jane: Buyer
+) -> None:
+    talk = plans(jane)
+    most = limit(jane, "recording_bytes")[1]
+    assert limit(jane, "recording_bytes") == (0, most, "") and use(jane)["recorded_minutes"] == 0
+    keeps(at, talk, "r1", most // GB * 3 // 4)
+    keeps(at, talk, "slides", 1, "file")
+    assert limit(jane, "recording_bytes") == (most // 4 * 3, most, "")
+    assert limit(jane, "storage_bytes") == (1 * GB, 50 * GB, "") and use(jane)["recorded_minutes"] == 60
+    for _ in range(2):
+        keeps(at, talk, "r2", most // GB // 4)
+    assert limit(jane, "recording_bytes")[2] == "reached"
+    told = [one.payload for one in at.carried if one.kind == "mail"]
+    (mail,) = [one for one in told if str(one["template"]).startswith("billing_limit")]
+    assert (mail["template"], mail["values"]["limit"]) == ("billing_limit_reached", "recording_bytes")
+    assert (mail["values"]["used"], mail["values"]["most"]) == (f"{most // GB} GB", f"{most // GB} GB")
+    buys(jane, "recording_storage")
+    assert limit(jane, "recording_bytes") == (most, most + 50 * GB, "near" if most >= 4 * 50 * GB else "")
+    at.told_by_media({"type": "removed", "room": talk["number"], "name": "r1", "at_ms": 1})
+    assert limit(jane, "recording_bytes")[0] == most // 4
+    at.days(31)
+    assert use(jane)["recorded_minutes"] == 0 and limit(jane, "recording_bytes")[0] == most // 4
+
+
+def test_a_freeze_keeps_what_is_stored_also_beyond_the_quota(at: Shop, jane: Buyer) -> None:
+    talk = plans(jane)
+    most = limit(jane, "recording_bytes")[1]
+    keeps(at, talk, "r1", most // GB + 30)
+    jane.told("POST", "/billing/freeze", {"days": 60})
+    at.days(40)
+    with entry("BIL-25.1"):
+        assert jane.standing["state"] == "frozen"
+        assert limit(jane, "recording_bytes") == (most + 30 * GB, most, "reached")
+    at.days(60)
+    assert jane.standing["state"] == "active" and limit(jane, "recording_bytes")[0] == most + 30 * GB
 
 
 def test_a_smaller_plan_keeps_all_that_is_there_and_lets_nothing_more_in(at: Shop, jane: Buyer) -> None:

@@ -75,6 +75,22 @@ def test_no_digit_of_any_currency_is_left_out_of_a_paper(currency: str) -> None:
         assert len(written.partition(".")[2]) == MINOR_DIGITS[currency]
 
 
+@pytest.mark.parametrize(
+    ("size_bytes", "english", "german"),
+    [
+        (0, "0 MB", "0 MB"),
+        (1, "0.1 MB", "0,1 MB"),
+        (2_399_999, "2.3 MB", "2,3 MB"),
+        (999_999_999, "999.9 MB", "999,9 MB"),
+        (10**9, "1 GB", "1 GB"),
+        (49_999_999_999, "49.9 GB", "49,9 GB"),
+        (1_234 * 10**9, "1,234 GB", "1.234 GB"),
+    ],
+)
+def test_a_size_is_rounded_down_and_what_is_there_is_never_nothing(size_bytes: int, english: str, german: str) -> None:
+    assert (plain(Words("en").size(size_bytes)), plain(Words("de").size(size_bytes))) == (english, german)
+
+
 def test_days_are_told_with_the_last_that_belongs_to_them() -> None:
     assert Words("en").days(Span(DAY, 30)) == "Nov 22, 2026 – Dec 21, 2026"
 

@@ -16,7 +16,7 @@ from control_plane.billing import add_ons, orders, prices, subscriptions
 from control_plane.billing.subscription import CYCLE_DAYS, Terms
 from control_plane.billing.words import Words
 from control_plane.money import Money
-from control_plane.rooms import usage
+from control_plane.rooms import stored, usage
 from control_plane.running import tasks
 from control_plane.running.outbox import Letter, Refused
 from control_plane.storage.store import Store
@@ -290,14 +290,31 @@ def test_what_is_used_of_each_limit_is_shown_in_bars_and_in_words(here: Site, ja
         "People in one webinar": "800 of 1000 nearly reached",
         "Presenters in one webinar or large event": "2 of 10",
         "People beside the owner": "1 of 25",
+        "Files that are kept": "0 MB of 50 GB",
+        "Recordings that are kept": "0 MB of 200 GB",
     }
     widths = [node.attrs["width"] for node in page.tree.all("rect") if node.attrs["class"] == "used"]
-    assert widths == ["77", "80", "20", "4"]
+    assert widths == ["77", "80", "20", "4", "0", "0"]
     # A bar is nothing to whoever hears the page; the words say it all.
     assert all(node.attrs["aria-hidden"] == "true" for node in page.tree.all("svg") if node.all("rect"))
     assert "74790 minutes in rooms" in page.tree.text and "from 25 November 2026 to 24 December 2026" in page.tree.text
     assert "/billing/plan" in [node.attrs["href"] for node in page.tree.all("a") if node.text == "Get a larger plan"]
-    assert not faults(page.tree)
+    assert "recorded" not in page.tree.text and not faults(page.tree)
+
+
+def test_what_is_kept_is_shown_by_its_size_and_what_was_recorded_in_minutes(here: Site, jane: Payer) -> None:
+    jane.orders(country="US")
+    event = jane.person.call("POST", "/events", {"title": "Lesson", "kind": "meeting"}).json()
+    now = here.clock.now()
+    hour = stored.Stored(event["number"], "r1", "recording", now, now + datetime.timedelta(hours=1), 170_590_000_000)
+    slides = stored.Stored(event["number"], "slides", "file", now, now, 999_990_000)
+    here.store.write(lambda connection: usage.take(connection, now, "boot1", [hour, slides]))
+    page = jane.sees()
+    assert bars(page)["Recordings that are kept"] == "170.5 GB of 200 GB nearly reached"
+    assert bars(page)["Files that are kept"] == "999.9 MB of 50 GB"
+    assert "60 minutes were recorded." in page.tree.text and not faults(page.tree)
+    told = jane.sends("/billing/plan", plan="basic").tree.ids()["beyond"].text
+    assert "Recordings that are kept: 170.5 GB now, 20 GB in the new plan." in told and "Files" not in told
 
 
 def test_what_is_left_of_toll_free_minutes_and_until_when_stands_beside_the_bars(here: Site, jane: Payer) -> None:
