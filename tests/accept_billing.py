@@ -30,7 +30,8 @@ SURFACE = (
     *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
     *(f"{PAGES}/test_{name}.py" for name in ("billing", "desk_billing", "desk_return", "hosted")),
 )
-GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py")
+USED = (f"{CP}/rooms/test_usage.py", f"{CP}/rooms/test_stored.py")
+GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py", *USED)
 BILLING = (f"{CP}/billing", f"{CP}/gateway", *SURFACE, f"{API}/test_gates.py", f"{API}/test_states.py")
 
 
