@@ -87,26 +87,13 @@ class _Counted:
         self.statements: Counter[str] = Counter()
         self.commits: Counter[str] = Counter()
         self.first_s = self.last_s = 0.0
-        sqlite = store.engine.dialect.name == "sqlite"
-        if sqlite:
-            event.listen(store.engine, "checkout", self._watched)
-        else:
-            event.listen(store.engine, "before_cursor_execute", self._statement)
+        event.listen(store.engine, "before_cursor_execute", self._statement)
         event.listen(store.engine, "commit", self._commit)
 
     def begin(self) -> None:
         self.statements.clear()
         self.commits.clear()
         self.first_s = self.last_s = 0.0
-
-    def _watched(self, raw: Any, record: Any, proxy: Any) -> None:
-        # SQLite tells it, whoever asks, at about a hundredth of the cost of a renewal.
-        raw.set_trace_callback(self._traced)
-
-    def _traced(self, statement: str) -> None:
-        # Not those of triggers, which it tells as comments.
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
-            self._statement()
 
     def _statement(self, *ignored: Any) -> None:
         lane = _lane()

@@ -23,8 +23,10 @@ class Prepared:
     """A SELECT, INSERT, UPDATE or DELETE of Core; what changes from call to call are its bindparams, or the columns of
     an INSERT or UPDATE without values. Every call gives a value for each of them.
 
-    Rows are tuples that have their columns as attributes. Errors are SQLAlchemy's. Raises ValueError, at the first use,
-    for a statement that SQLAlchemy would have to complete at each call (an IN of any length, a default in Python).
+    Rows are tuples that have their columns as attributes. Errors are SQLAlchemy's; who listens to an engine's
+    `before_cursor_execute` and `after_cursor_execute` hears of every call, without a cursor. Raises ValueError, at the
+    first use, for a statement that SQLAlchemy would have to complete at each call (an IN of any length, a default in
+    Python).
     """
 
     def __init__(self, statement: sa.Executable) -> None:
@@ -66,6 +68,7 @@ class Prepared:
             return self.run(connection, several[0])
         compiled = self._on(connection, several[0])
         raw = _raw(connection)
+        _tell(connection, "before_cursor_execute", compiled.sql, several)
         raw.execute("SAVEPOINT each")
         try:
             cursor = raw.executemany(compiled.sql, [compiled.bound(values) for values in several])
@@ -77,16 +80,19 @@ class Prepared:
                 raw.execute("ROLLBACK TO each")
                 raw.execute("RELEASE each")
         raw.execute("RELEASE each")
+        _tell(connection, "after_cursor_execute", compiled.sql, several)
         self._mark(connection)
         return cursor.rowcount
 
     def _run(self, connection: sa.Connection, values: Mapping[str, Any]) -> tuple[_Compiled, sqlite3.Cursor]:
         compiled = self._on(connection, values)
+        _tell(connection, "before_cursor_execute", compiled.sql, values)
         try:
             cursor = _raw(connection).execute(compiled.sql, compiled.bound(values))
         except Exception:
             # A statement that fails has changed nothing.
             self._refused(connection, values)
+        _tell(connection, "after_cursor_execute", compiled.sql, values)
         self._mark(connection)
         return compiled, cursor
 
@@ -159,6 +165,13 @@ class _Compiled:
 
 def _processed(process: _Process, value: Any) -> Any:
     return value if process is None else process(value)
+
+
+def _tell(connection: sa.Connection, what: str, sql: str, values: Any) -> None:
+    listening = getattr(connection.engine.dispatch, what)
+    if listening:
+        for hear in listening:
+            hear(connection, None, sql, values, None, isinstance(values, list))
 
 
 def _raw(connection: sa.Connection) -> sqlite3.Connection:

@@ -209,6 +209,26 @@ def test_what_a_transaction_wrote_is_known_to_who_rings_for_it(made: Store) -> N
     made.write(story)
 
 
+def test_who_listens_to_statements_hears_of_every_one(made: Store) -> None:
+    """Tests that kill a program at each statement, or that forbid one, go by it."""
+    heard: list[tuple[str, str]] = []
+
+    def note(when: str) -> Callable[..., None]:
+        return lambda connection, cursor, statement, *rest: heard.append((when, statement.split()[0]))
+
+    sa.event.listen(made.engine, "before_cursor_execute", note("before"))
+    sa.event.listen(made.engine, "after_cursor_execute", note("after"))
+
+    def story(connection: sa.Connection) -> None:
+        ADD.run_each(connection, [thing("a"), thing("b")])
+        CHANGE.run(connection, {"of": "b", "sum": 5})
+        BY_KEY.first(connection, {"of": "a"})
+
+    made.write(story)
+    said = [one for one in heard if one[1] in ("INSERT", "UPDATE", "SELECT")]
+    assert said == [(when, what) for what in ("INSERT", "UPDATE", "SELECT") for when in ("before", "after")]
+
+
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
