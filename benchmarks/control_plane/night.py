@@ -254,7 +254,7 @@ async def _obey(folder: Path, count: int, database: str) -> None:
 
 def main() -> None:
     # Not in /tmp, which may be memory: a commit is to reach the disk.
-    count, database = int(sys.argv[1]), "".join(sys.argv[2:])
+    count, database = int(sys.argv[1]), sys.argv[2]
     with (
         tempfile.TemporaryDirectory(prefix="stentor-night-", dir="/var/tmp") as folder,
         moved.schema(database) if database else contextlib.nullcontext("") as address,

@@ -135,7 +135,7 @@ class _Compiled:
             own = name in names or name not in fixed
             constant = None if own else _processed(process[name], fixed[name])
             self._places.append((name, process[name], own, constant))
-        columns: list[Any] = list(statement.exported_columns) if statement.is_select or statement.is_dml else []  # type: ignore[attr-defined]
+        columns: list[Any] = list(statement.exported_columns)  # type: ignore[attr-defined]
         row: Any = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
         self._row: Any = row
         reads = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
