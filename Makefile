@@ -13,8 +13,8 @@ MUTANTS ?= 10000000
 WARN_S := 720
 FAIL_S := 2700
 QUIETLY := -q --disable-pip-version-check
-# What the extensions are built with, which the package itself does not need.
-BUILT_WITH := "setuptools>=65.5" wheel "Cython>=3.1,<4" "numpy>=2.2,<3"
+# What the extensions are built with, which the package itself does not need; in pyproject.toml too.
+BUILT_WITH := "setuptools>=77" wheel "Cython>=3.1,<4" "numpy>=2.2,<3"
 NPM := $(BUILD)/foreign/npm.stamp $(BUILD)/wrtc/npm.stamp
 KERNEL := $(shell find sfu -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'sfu/wire/*.py' -o -path 'sfu/routing/kernel/*.py')
 
