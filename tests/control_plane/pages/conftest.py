@@ -1,4 +1,4 @@
-"""A running control plane with its pages for each test."""
+"""A running control plane with its pages for each test, and somebody who pays there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import pytest
 
 from control_plane.storage.store import Store
 from tests.control_plane.pages.browsing import Site, site
+from tests.control_plane.pages.payer import Payer, payer
 
 
 @pytest.fixture
 def here(store: Store) -> Iterator[Site]:
     with site(store) as made:
         yield made
+
+
+@pytest.fixture
+def jane(here: Site) -> Payer:
+    return payer(here)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import sqlalchemy as sa
 
 from control_plane.billing import disputes, subscriptions
@@ -12,12 +11,7 @@ from control_plane.money import Money
 from tests.control_plane import seen
 from tests.control_plane.pages.accessibility import faults
 from tests.control_plane.pages.browsing import Site
-from tests.control_plane.pages.test_billing import Payer, payer
-
-
-@pytest.fixture
-def jane(here: Site) -> Payer:
-    return payer(here)
+from tests.control_plane.pages.payer import Payer
 
 
 def test_staff_gives_back_gives_credit_and_ends_an_agreement(here: Site, jane: Payer) -> None:

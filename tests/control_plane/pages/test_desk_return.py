@@ -12,14 +12,9 @@ from tests.control_plane import seen
 from tests.control_plane.billing.till import DECLINED
 from tests.control_plane.pages.accessibility import faults
 from tests.control_plane.pages.browsing import Page, Site
-from tests.control_plane.pages.test_billing import Payer, payable, payer
+from tests.control_plane.pages.payer import Payer, payable
 
 CHOSEN = "?plan=professional&cycle=month&currency=EUR"
-
-
-@pytest.fixture
-def jane(here: Site) -> Payer:
-    return payer(here)
 
 
 class Desk:

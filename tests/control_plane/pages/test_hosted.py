@@ -17,7 +17,7 @@ from control_plane.storage.store import Store
 from tests.control_plane.gateway.rigs import FAR, StripeRig, localstripe
 from tests.control_plane.pages.accessibility import faults
 from tests.control_plane.pages.browsing import Node, Page, Site, site
-from tests.control_plane.pages.test_billing import PAYS, Payer, csrf_of, payer
+from tests.control_plane.pages.payer import PAYS, Payer, csrf_of, payer
 
 ASKS = "4000002760003184"
 QUOTE = "/billing/plan/quote?plan=professional&cycle=month&currency=EUR"
@@ -51,11 +51,6 @@ def rig(address: str) -> Iterator[StripeRig]:
 def here(store: Store, rig: StripeRig) -> Iterator[Site]:
     with site(store, rig.gateway) as made:
         yield made
-
-
-@pytest.fixture
-def jane(here: Site) -> Payer:
-    return payer(here)
 
 
 def begins(jane: Payer, **fields: str) -> tuple[str, Page]:
