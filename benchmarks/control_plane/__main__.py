@@ -27,8 +27,10 @@ from benchmarks.control_plane import judge, measures
 from benchmarks.control_plane.judge import GRANT_AIM_MS
 from benchmarks.control_plane.load import Load
 from benchmarks.control_plane.measures import Progress
+from benchmarks.control_plane.night import Place
 from benchmarks.control_plane.plane import ROOM_SEATS, Plane
 from benchmarks.figures import Figure
+from control_plane.gateway.stripe import AT_ONCE
 
 ROWS = ("a", "b", "c")
 # Of row d. More would not be a small company's night any more, and their ids are six digits.
@@ -43,6 +45,8 @@ examples:
       nights of 500, 1,000 and 2,000 renewals; --renewals 1000,10000 for others
   python -m benchmarks.control_plane --renewals 100000 --no-guests
       a night of 100,000, half an hour
+  python -m benchmarks.control_plane --renewals 1000 --no-guests --gateway-ms 300
+      as with a gateway at the other end of a country; --at-once 1 asks it one after another
   python -m benchmarks.control_plane --database postgresql+psycopg://stentor@/stentor?host=/run/postgresql
       the same on PostgreSQL, in a database that may be written to
 """
@@ -64,13 +68,14 @@ async def measured(rows: Sequence[str], rounds: int, joins: int, database: str, 
     return found
 
 
-async def nights(sizes: Sequence[int], database: str, guests: bool, progress: Progress) -> list[Figure]:
+async def nights(sizes: Sequence[int], place: Place, guests: bool, progress: Progress) -> list[Figure]:
     """Row d: the nights one after the other, and with `guests` the last one again with guests beside it."""
-    quiet = [(await measures.renewals(count, progress, beside=False, database=database))[0] for count in sizes]
+    gateway = f", a gateway of {place.gateway_ms} ms, {place.at_once} at once" if place.gateway_ms else ""
+    quiet = [(await measures.renewals(count, progress, place, beside=False))[0] for count in sizes]
     if not guests:
-        return judge.renewals(quiet)
-    with_guests = await measures.renewals(sizes[-1], progress, beside=True, database=database)
-    return judge.renewals(quiet) + judge.beside_a_night(*with_guests)
+        return judge.renewals(quiet, gateway)
+    with_guests = await measures.renewals(sizes[-1], progress, place, beside=True)
+    return judge.renewals(quiet, gateway) + judge.beside_a_night(*with_guests)
 
 
 def sizes_of(words: str) -> list[int]:
@@ -101,6 +106,10 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         help=f"row d and no other: so many subscriptions in each night (default: {SIZES})",
     )
     parser.add_argument("--no-guests", action="store_true", help="of row d only the nights in which nobody asks")
+    parser.add_argument("--gateway-ms", type=int, default=0, help="of row d: what a charge takes beside our own work")
+    parser.add_argument(
+        "--at-once", type=int, default=AT_ONCE, help="charges at one time, with --gateway-ms (default: %(default)s)"
+    )
     parser.add_argument(
         "--database", default="", help="PostgreSQL instead of SQLite: control.database, see the example"
     )
@@ -116,6 +125,8 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
             parser.error(f"--renewals: whole numbers from 2 to {SUBSCRIBERS_MAX} with commas between")
     if found.rounds < 1 or found.joins < 1:
         parser.error("--rounds and --joins are 1 at least")
+    if found.gateway_ms < 0 or found.at_once < 1:
+        parser.error("--gateway-ms is not negative, and --at-once is 1 at least")
     return found
 
 
@@ -127,7 +138,8 @@ def main(words: Sequence[str]) -> int:
         print(f"[{time.monotonic() - begin:4.0f} s] {what}", file=sys.stderr, flush=True)
 
     if asked.renewals:
-        figures = asyncio.run(nights(asked.renewals, asked.database, not asked.no_guests, progress))
+        place = Place(asked.database, asked.gateway_ms, asked.at_once if asked.gateway_ms else 1)
+        figures = asyncio.run(nights(asked.renewals, place, not asked.no_guests, progress))
     else:
         figures = asyncio.run(measured(asked.rows.split(","), asked.rounds, asked.joins, asked.database, progress))
     what = f"control plane on {'PostgreSQL' if asked.database else 'SQLite'}"

@@ -14,7 +14,7 @@ from benchmarks.control_plane.asking import Answered
 from benchmarks.control_plane.inside import Entered, Inside
 from benchmarks.control_plane.judge import Minute, Night, SigningIn
 from benchmarks.control_plane.load import Load
-from benchmarks.control_plane.night import Nightly
+from benchmarks.control_plane.night import Nightly, Place
 from benchmarks.control_plane.plane import ROOM_SEATS, Plane, endpoints, join, source
 
 Progress = Callable[[str], None]
@@ -129,12 +129,12 @@ async def a_minute(
 
 
 async def renewals(
-    count: int, progress: Progress, *, beside: bool, database: str = "", idle_for_s: float = GRANTS_FOR_S
+    count: int, progress: Progress, place: Place, *, beside: bool, idle_for_s: float = GRANTS_FOR_S
 ) -> tuple[Night, list[Answered], list[Answered]]:
     """Row d. A night of so many renewals, on fresh rows; with `beside`, guests ask for a grant one after the
     other, before it and as long as it lasts."""
     progress(f"d: {count} subscribers are made")
-    async with Nightly.of(count, database) as nightly:
+    async with Nightly.of(count, place) as nightly:
         told = 0
 
         def renewed(number: int) -> None:

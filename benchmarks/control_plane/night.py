@@ -2,8 +2,8 @@
 
 It is the product as its process builds it (control_plane.assembly): the application over HTTP, the runner's threads, on
 SQLite with synchronous=FULL or on PostgreSQL, the faithful gateway and the development's mailbox. Only the clock is
-ours: it goes on from the eve, and is put over the boundary when it is told to. It obeys lines on standard input and
-answers in JSON.
+ours: it goes on from the eve, and is put over the boundary when it is told to; and where it is asked for, the gateway
+is a way off. It obeys lines on standard input and answers in JSON.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import sqlalchemy as sa
@@ -33,10 +35,12 @@ from sqlalchemy import event
 from benchmarks.control_plane import moved, subscribers
 from benchmarks.control_plane.judge import Night
 from benchmarks.control_plane.subscribers import BOUNDARY, EVE
-from control_plane import assembly, clockwork
+from control_plane import assembly, clockwork, paying
 from control_plane.assembly import Built
 from control_plane.billing.tables import invoices, payments, periods
 from control_plane.gateway.fake.shelf import FILE as GATEWAY_FILE
+from control_plane.gateway.memory import MemoryGateway
+from control_plane.gateway.port import ChargeOrder, Outcome
 from control_plane.ledger import journal
 from control_plane.ledger import tables as ledger
 from control_plane.running import jobs, tables
@@ -48,6 +52,16 @@ from tests.control_plane.product import BASE_URL, told
 LOOK_EVERY_S = 1.0
 END_WITHIN_S = 30.0
 MOMENT = datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a night falls. `database` of PostgreSQL, or SQLite; a gateway that takes `gateway_ms` more for each charge
+    and has so many `at_once`."""
+
+    database: str = ""
+    gateway_ms: int = 0
+    at_once: int = 1
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +122,23 @@ class _Counted:
             self.first_s = self.first_s or self.last_s
 
 
+def _far(place: Place) -> type[MemoryGateway]:
+    """A gateway that is a way off."""
+
+    class Far(MemoryGateway):
+        at_once = place.at_once
+
+        def charge(self, order: ChargeOrder) -> Outcome:
+            time.sleep(place.gateway_ms / 1000)
+            return super().charge(order)
+
+    return Far
+
+
 def _lane() -> str:
     """Of the thread, by the name that its runner gave it; "" where it is another."""
+    if threading.current_thread().name.startswith("carrying"):
+        return "gateway"  # the only one that carries several at one time
     name, _, number = threading.current_thread().name.rpartition("-")
     return name if number.isdigit() and name in ("jobs", "gateway", "mail", "media", "webhooks") else ""
 
@@ -230,7 +259,7 @@ def _say(what: msgspec.Struct) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _obey(folder: Path, count: int, database: str) -> None:
+async def _obey(folder: Path, count: int, place: Place, database: str) -> None:
     subscribers.make(folder, count)
     clock = _Clock(EVE)
     store = Store(f"sqlite:///{folder / subscribers.FILE}")
@@ -238,7 +267,8 @@ async def _obey(folder: Path, count: int, database: str) -> None:
         made, store = store, Store(database)
         moved.carry(made, store)
         made.close()
-    built = assembly.build(told(store, str(folder), dev=True), clock)
+    with mock.patch.object(paying, "MemoryGateway", _far(place)):
+        built = assembly.build(told(store, str(folder), dev=True), clock)
     store.close()
     room = await asyncio.to_thread(_room, built, clock)
     clockwork.settle(clock, built.work)  # type: ignore[arg-type]
@@ -254,30 +284,29 @@ async def _obey(folder: Path, count: int, database: str) -> None:
 
 def main() -> None:
     # Not in /tmp, which may be memory: a commit is to reach the disk.
-    count, database = int(sys.argv[1]), sys.argv[2]
+    count, place = int(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Place)
     with (
         tempfile.TemporaryDirectory(prefix="stentor-night-", dir="/var/tmp") as folder,
-        moved.schema(database) if database else contextlib.nullcontext("") as address,
+        moved.schema(place.database) if place.database else contextlib.nullcontext("") as address,
     ):
-        uvloop.run(_obey(Path(folder), count, address))
+        uvloop.run(_obey(Path(folder), count, place, address))
 
 
 # -- the side of whoever measures --
 
 
 class Nightly:
-    """`async with Nightly.of(count, database) as night`."""
+    """`async with Nightly.of(count, place) as night`."""
 
     def __init__(self, child: asyncio.subprocess.Process, ready: Ready) -> None:
         self._child, self.ready = child, ready
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, count: int, database: str = "") -> AsyncIterator[Nightly]:
-        """With so many subscribers, on SQLite or in this database of PostgreSQL. Raises RuntimeError when it does not
-        come up."""
+    async def of(cls, count: int, place: Place) -> AsyncIterator[Nightly]:
+        """With so many subscribers. Raises RuntimeError when it does not come up."""
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.control_plane.night", str(count), database),
+            *(sys.executable, "-m", "benchmarks.control_plane.night", str(count), msgspec.json.encode(place).decode()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=companion.environment(os.environ),

@@ -40,7 +40,7 @@ def send_token(
         )
     )
     link = setup.link(_PAGES[purpose], secret)
-    notify(connection, now, setup, person, _TEMPLATES[purpose], {"link": link, "token": secret}, account)
+    notify(connection, now, setup, person, _TEMPLATES[purpose], {"link": link, "token": secret}, account, awaited=True)
 
 
 def notify(
@@ -51,11 +51,13 @@ def notify(
     template: str,
     values: dict[str, str],
     account: str | None,
+    *,
+    awaited: bool = False,
 ) -> None:
-    """Put a mail to a person into the outbox, in his language."""
+    """Put a mail to a person into the outbox, in his language; `awaited` as in outbox.put."""
     row = connection.execute(sa.select(people.c.email, people.c.language).where(people.c.id == person)).one()
     mail = Mail(to=row.email, template=template, language=row.language, values=values)
-    send.put(connection, now, mail, f"{template}:{person}:{setup.draw(20)}", account)
+    send.put(connection, now, mail, f"{template}:{person}:{setup.draw(20)}", account, awaited=awaited)
 
 
 def cancel(connection: sa.Connection, now: datetime.datetime, purpose: Purpose, person: str) -> None:

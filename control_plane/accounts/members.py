@@ -91,7 +91,8 @@ def invite(
     )
     language = connection.scalar(sa.select(people.c.language).where(people.c.id == caller.person)) or "en"
     values = {"link": setup.link("/invitation", secret), "token": secret, "account": account.business_name}
-    send.put(connection, now, Mail(address, "invitation", language, values), f"invitation:{invitation}", account.id)
+    mail = Mail(address, "invitation", language, values)
+    send.put(connection, now, mail, f"invitation:{invitation}", account.id, awaited=True)
     _record(connection, now, caller, "member_invited", {"invitation": invitation})
     setup.grew(connection, now, caller.account)
     return invitation

@@ -253,7 +253,7 @@ def _tell(
     connection: sa.Connection, now: datetime.datetime, setup: Setup, form: Form, template: str, outcome: Outcome
 ) -> Outcome:
     mail = Mail(to=form.email, template=template, language=form.language, values={"link": f"{setup.base_url}/support"})
-    send.put(connection, now, mail, f"{template}:{setup.draw(20)}", None)
+    send.put(connection, now, mail, f"{template}:{setup.draw(20)}", None, awaited=True)
     return outcome
 
 

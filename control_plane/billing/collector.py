@@ -1,4 +1,4 @@
-"""[I/O] Carries orders to the payment gateway, one after another, after the commit that put them down.
+"""[I/O] Carries orders to the payment gateway, after the commit that put them down; as many at one time as it takes.
 
 The rule of unknown outcomes: an order whose answer did not come is asked for by its key, and sent again, under the same
 key, only when the gateway has never seen it (control_plane.gateway.port). What is still on its way is asked for again
@@ -53,7 +53,8 @@ class Collector:
         self._store, self._setup, self._gateway = store, setup, gateway
 
     def deliverer(self) -> outbox.Deliverer:
-        return outbox.Deliverer(self.carry, lease_s=LEASE_S, arrived=self.arrived, idempotent=True)
+        at_once = self._gateway.at_once
+        return outbox.Deliverer(self.carry, lease_s=LEASE_S, arrived=self.arrived, idempotent=True, at_once=at_once)
 
     def carry(self, letter: outbox.Letter) -> Any:
         """The gateway's answer. Raises StillOnItsWay, and what the gateway raises, to have it tried again."""

@@ -77,7 +77,7 @@ def collect(
     values |= {"currency": invoice.payable.currency, "amount": invoice.payable.minor, "received": 0}
     values |= {"reference": "", "code": "", "link": "", "made_at": now}
     _ADD.run(connection, values)
-    _send(connection, now, "charge", key, invoice.account)
+    _send(connection, now, "charge", key, invoice.account, awaited=present)
     nothing = Money(0, invoice.payable.currency)
     return Payment(
         key, invoice.id, invoice.account, "processing", present, payer, token, invoice.payable, nothing, "", "", "", now
@@ -86,7 +86,7 @@ def collect(
 
 def call_off(connection: sa.Connection, now: datetime.datetime, payment: Payment) -> None:
     """Take back what waits for the customer. Only the gateway's answer ends it: he may have paid at this moment."""
-    _send(connection, now, "call_off", payment.key, payment.account)
+    _send(connection, now, "call_off", payment.key, payment.account, awaited=payment.present)
 
 
 def needs_action(
@@ -164,7 +164,9 @@ def newest(connection: sa.Connection, account: str) -> Payment | None:
     return None if row is None else _payment(row)
 
 
-def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str, account: str) -> None:
+def _send(
+    connection: sa.Connection, now: datetime.datetime, what: str, key: str, account: str, *, awaited: bool
+) -> None:
     outbox.put(
         connection,
         now,
@@ -172,6 +174,7 @@ def _send(connection: sa.Connection, now: datetime.datetime, what: str, key: str
         key=f"{what}:{key}",
         account=account,
         payload={"what": what, "payment": key},
+        awaited=awaited,
     )
 
 

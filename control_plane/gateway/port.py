@@ -270,7 +270,12 @@ class GatewayEvent:
 
 
 class Gateway(Protocol):
-    """A payment gateway. Requests may raise OutcomeUnknown, TryLater, Misconfigured; what else, is said beside them."""
+    """A payment gateway. Requests may raise OutcomeUnknown, TryLater, Misconfigured; what else, is said beside them.
+
+    `at_once`: so many requests at one time are good for it; they come from threads."""
+
+    @property
+    def at_once(self) -> int: ...
 
     def open_payer(self, key: str) -> str:
         """Our customer, as the gateway's; the same for the same key. It is told nothing about the person."""

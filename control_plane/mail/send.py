@@ -17,9 +17,18 @@ from control_plane.running.canonical import JSON
 LEASE_S = 120
 
 
-def put(connection: sa.Connection, now: datetime.datetime, mail: Mail, key: str, account: str | None) -> bool:
-    """Send this after the commit, once a key. It is written here and thrown away, so that a mail that cannot be
-    written fails whoever asks for it and never the one who carries it. Raises what `message.write` raises."""
+def put(
+    connection: sa.Connection,
+    now: datetime.datetime,
+    mail: Mail,
+    key: str,
+    account: str | None,
+    *,
+    awaited: bool = False,
+) -> bool:
+    """Send this after the commit, once a key; `awaited`: its reader looks for it now. It is written here and thrown
+    away, so that a mail that cannot be written fails whoever asks for it and never the one who carries it. Raises what
+    `message.write` raises."""
     write(mail)
     payload: dict[str, JSON] = {
         "to": mail.to,
@@ -28,7 +37,7 @@ def put(connection: sa.Connection, now: datetime.datetime, mail: Mail, key: str,
         "language": mail.language,
         "values": dict(mail.values),
     }
-    return outbox.put(connection, now, kind="mail", key=key, account=account, payload=payload)
+    return outbox.put(connection, now, kind="mail", key=key, account=account, payload=payload, awaited=awaited)
 
 
 def deliverer(

@@ -1,8 +1,9 @@
 """What leaves the house: put in the transaction that decides it, carried out after the commit, at least once.
 
 A deliverer of each kind carries it; `key` is the same at every try, so that the other side can tell a repetition. Each
-account's rows of one kind go in order: while one waits to be tried again, the later ones wait. A claim puts the next
-try off before the attempt begins: who dies in the middle loses nothing, the row comes up again by itself.
+account's rows of one kind go in order: while one waits to be tried again, the later ones wait. Of different accounts
+those go first that are `awaited`: ten thousand mails of a night are not in the way of one that lets somebody in. A
+claim puts the next try off before the attempt begins: who dies in the middle loses nothing, the row comes up again.
 """
 
 from __future__ import annotations
@@ -77,13 +78,18 @@ class Deliverer:
     what `carry` returned (a gateway's answer).
 
     `idempotent`: what comes there again under its key changes nothing, however many answers a crash loses. Then several
-    answers are written down in one transaction."""
+    answers are written down in one transaction, and `at_once` letters are carried at one time, each in a thread."""
 
     carry: Callable[[Letter], Any]
     refused: WhenRefused = nothing
     lease_s: int = 60
     arrived: WhenArrived = unread
     idempotent: bool = False
+    at_once: int = 1
+
+    def __post_init__(self) -> None:
+        if self.at_once < 1 or (self.at_once > 1 and not self.idempotent):
+            raise ValueError("several at once need a side that knows a letter by its key")
 
 
 def put(
@@ -94,12 +100,14 @@ def put(
     key: str,
     account: str | None,
     payload: Mapping[str, JSON],
+    awaited: bool = False,
 ) -> bool:
-    """Send this after the commit. A key that was put before changes nothing and gives False. Raises ValueError for a
-    key that is more than ids and codes."""
+    """Send this after the commit; before what nobody waits for if it is `awaited`. A key that was put before changes
+    nothing and gives False. Raises ValueError for a key that is more than ids and codes."""
     canonical.plain(key)
-    values = {"key": key, "kind": kind, "account": account, "payload": payload, "put_at": now, "try_at": now}
-    return inserts.once(connection, outbox, values | {"state": "waiting", "attempts": 0}, index_elements=["key"])
+    values: dict[str, Any] = {"key": key, "kind": kind, "account": account, "payload": payload, "awaited": awaited}
+    values |= {"put_at": now, "try_at": now, "state": "waiting", "attempts": 0}
+    return inserts.once(connection, outbox, values, index_elements=["key"])
 
 
 def claim(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int) -> Letter | None:
@@ -109,9 +117,11 @@ def claim(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s:
 
 
 def claim_some(connection: sa.Connection, now: datetime.datetime, kind: str, lease_s: int, most: int) -> list[Letter]:
-    """As `claim`, the first so many; more than one only of those that were never tried. They are of different accounts
-    (or of none): each account's go in order."""
-    rows = _FIRST.all(connection, {"of_kind": kind, "now": now, "most": most})
+    """As `claim`, the first so many: those that are awaited, or if there are none, the others. More than one only of
+    those that were never tried. They are of different accounts (or of none): each account's go in order."""
+    rows: Sequence[Any] = ()
+    for awaited in (True, False):
+        rows = rows or _FIRST.all(connection, {"of_kind": kind, "awaited": awaited, "now": now, "most": most})
     chosen = list(itertools.takewhile(lambda row: not row.attempts, rows)) or rows[:1]
     put_off = now + datetime.timedelta(seconds=lease_s)
     if chosen:
@@ -173,8 +183,8 @@ def again(connection: sa.Connection, now: datetime.datetime, *, key: str, actor:
 
 def next_at(connection: sa.Connection, kind: str) -> datetime.datetime | None:
     """When the next row of this kind may be tried; None when none waits."""
-    at: datetime.datetime | None = _NEXT_AT.value(connection, {"of_kind": kind})
-    return at
+    ats = (_NEXT_AT.value(connection, {"of_kind": kind, "awaited": awaited}) for awaited in (True, False))
+    return min((at for at in ats if at is not None), default=None)
 
 
 def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
@@ -191,7 +201,7 @@ def _may_go() -> tuple[sa.ColumnElement[bool], ...]:
 
 # Written out, not bound: an index of the waiting rows alone is used by who says so in the statement itself.
 _WAITING: sa.ColumnElement[str] = sa.literal_column("'waiting'")
-_KIND = outbox.c.kind == sa.bindparam("of_kind")
+_KIND = (outbox.c.kind == sa.bindparam("of_kind")) & (outbox.c.awaited == sa.bindparam("awaited", type_=sa.Boolean))
 _NOW = sa.bindparam("now", type_=Instant)
 _FIRST = Prepared(
     sa.select(outbox)

@@ -67,10 +67,11 @@ outbox = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("try_at", Instant, nullable=False),
+    sa.Column("awaited", sa.Boolean, nullable=False),  # somebody sits before a page until it is sent
     sa.Column("error", sa.Text),
     sa.UniqueConstraint("key"),
     sa.CheckConstraint("state IN ('waiting', 'sent', 'refused')", name="state"),
-    sa.Index("ix_outbox_waiting", "kind", "try_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    sa.Index("ix_outbox_waiting", "kind", "awaited", "try_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
     sa.Index("ix_outbox_account", "kind", "account", "state", "id"),
 )
 

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from control_plane.errors import Unavailable
-from control_plane.running import jobs, outbox, tables, webhooks
+from control_plane.running import carrying, jobs, outbox, tables, webhooks
+from control_plane.running.carrying import Carried
 from control_plane.running.faults import told
 from control_plane.running.precedence import Precedence
 from control_plane.storage.store import Store, in_the_way, savepoint
@@ -29,17 +30,11 @@ BUSY = "busy"
 log = logging.getLogger("stentor.control")
 # A night of renewals with 8, 16, 32, 64: 14, 13, 11, 11 ms each. Who is answered waits for one of them, not for all.
 TOGETHER = 32
-# So long letters of one step are begun; the rest is left for the next. Whose answer came first waits no longer.
-TOGETHER_WITHIN_S = 0.5
-T = TypeVar("T", jobs.Job, "Carried")
+T = TypeVar("T", jobs.Job, Carried)
 Step = Callable[[datetime.datetime], bool]
 NextAt = Callable[[sa.Connection], datetime.datetime | None]
 # (lane, kind, result) of a step that was taken; results are "done", "sent", "delivered", "refused", "failed".
 Tried = Callable[[str, str, str], None]
-
-
-# A letter, and what its carrier returned.
-Carried = tuple[outbox.Letter, Any]
 
 
 def untold(lane: str, kind: str, result: str) -> None:
@@ -107,23 +102,15 @@ class Work:
         claimed = self.store.write(
             lambda connection: outbox.claim_some(connection, now, kind, deliverer.lease_s, TOGETHER)
         )
-        answered: list[Carried] = []
-        began = time.monotonic()
-        for place, letter in enumerate(claimed):
-            if place and time.monotonic() - began > TOGETHER_WITHIN_S:
-                self.store.write(functools.partial(outbox.give_back, now=now, letters=claimed[place:]))
-                break
-            self.precedence.give()
-            try:
-                answered.append((letter, deliverer.carry(letter)))
-            except outbox.Refused as refusal:
-                self._refused(letter, now, refusal.code)
-            except Exception as fault:
-                self._not_sent(letter, now, fault)
-            if not deliverer.idempotent:
-                self._arrived(kind, now, answered)
-                answered = []
-        self._arrived(kind, now, answered)
+        left, began = claimed, time.monotonic()
+        while left and (left is claimed or time.monotonic() - began <= carrying.BEGUN_WITHIN_S):
+            # What is not known by its key is written down before the next leaves: a crash sends one twice, no more.
+            first = left if deliverer.idempotent else left[:1]
+            carried = carrying.carry(first, deliverer.carry, deliverer.at_once, self.precedence.give)
+            self._tell_of(kind, now, carried)
+            left = left[len(carried) :]
+        if left:
+            self.store.write(functools.partial(outbox.give_back, now=now, letters=left))
         return bool(claimed)
 
     def hook(self, now: datetime.datetime) -> bool:
@@ -223,12 +210,21 @@ class Work:
             raise LookupError(f"no handler for jobs of kind {taken.kind}")
         handler(connection, taken.due_at, taken)
 
+    def _tell_of(self, kind: str, now: datetime.datetime, carried: Sequence[Carried]) -> None:
+        """Write down what became of them."""
+        for one in carried:
+            if isinstance(one.fault, outbox.Refused):
+                self._refused(one.letter, now, one.fault.code)
+            elif one.fault is not None:
+                self._not_sent(one.letter, now, one.fault)
+        self._arrived(kind, now, [one for one in carried if one.fault is None])
+
     def _arrived(self, kind: str, now: datetime.datetime, answered: Sequence[Carried]) -> None:
         def arrive(connection: sa.Connection, one: Carried) -> None:
-            self.deliverers[kind].arrived(connection, now, *one)
+            self.deliverers[kind].arrived(connection, now, one.letter, one.answer)
 
         def sent(connection: sa.Connection, well: Sequence[Carried]) -> None:
-            outbox.sent(connection, now, *(letter for letter, _ in well))
+            outbox.sent(connection, now, *(one.letter for one in well))
 
         def both(connection: sa.Connection, one: Carried) -> None:
             arrive(connection, one)
@@ -239,7 +235,7 @@ class Work:
             try:
                 self.store.write(functools.partial(both, one=one))
             except Exception as fault:
-                self._not_sent(one[0], now, fault)
+                self._not_sent(one.letter, now, fault)
             else:
                 well.append(one)
         for _ in well:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.control_plane import measures, night, subscribers
 from benchmarks.control_plane.judge import p95_ms
+from benchmarks.control_plane.night import Place
 from control_plane.storage.store import Store
 
 # The gate is 5; this fails where a grant waits for the whole night.
@@ -18,7 +19,7 @@ SLOWED_MAX = 40.0
 @pytest.mark.timed
 async def test_each_of_a_handful_is_renewed_once_while_guests_ask_for_grants() -> None:
     told: list[str] = []
-    found, idle, busy = await measures.renewals(12, told.append, beside=True, idle_for_s=0.5)
+    found, idle, busy = await measures.renewals(12, told.append, Place(), beside=True, idle_for_s=0.5)
     assert found.faults == []
     assert (found.subscribers, found.took_s > 0, found.cpu_s > 0) == (12, True, True)
     # What is sent, answered and mailed is a transaction each at the least; and a charge is more than ten statements.
@@ -27,6 +28,17 @@ async def test_each_of_a_handful_is_renewed_once_while_guests_ask_for_grants() -
     assert [one for one in (*idle, *busy) if not one.good] == []
     assert p95_ms(busy) / p95_ms(idle) <= SLOWED_MAX
     assert told
+
+
+@pytest.mark.slow
+@pytest.mark.timed
+async def test_a_gateway_that_is_a_way_off_is_asked_several_at_a_time() -> None:
+    """Forty charges of 100 ms take 4 s one after another; this fails where they are."""
+    told: list[str] = []
+    found, _, _ = await measures.renewals(40, told.append, Place(gateway_ms=100, at_once=8), beside=False)
+    assert found.faults == [] and found.statements["gateway"] > 40 * 3
+    one_by_one, _, _ = await measures.renewals(40, told.append, Place(gateway_ms=100, at_once=1), beside=False)
+    assert one_by_one.faults == [] and found.took_s < one_by_one.took_s
 
 
 @pytest.mark.slow

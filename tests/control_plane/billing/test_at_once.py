@@ -1,4 +1,4 @@
-"""Two at once on one database: workers on a night of renewals, and a deletion that meets a payment."""
+"""Several at once on one database: workers and charges of a night, who pays in it, a deletion that meets a payment."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from control_plane import clockwork
-from control_plane.billing import settling
+from control_plane.billing import orders, settling
 from control_plane.billing.collector import Collector
 from control_plane.billing.payments import Payment
 from control_plane.errors import Unavailable
 from control_plane.gateway.fake.faults import Lost
-from control_plane.gateway.port import Succeeded
+from control_plane.gateway.memory import MemoryGateway
+from control_plane.gateway.port import ChargeOrder, Outcome, Succeeded
 from control_plane.money import Money
 from control_plane.running import tasks
 from control_plane.running.work import Work
@@ -73,6 +75,58 @@ def test_two_workers_renew_each_subscription_once(store: Store) -> None:
             paid = 2 * len(customers) * 4_900
             assert at.gateway.outside.held() == {"EUR": Money(paid, "EUR")}
             assert at.balances()["gateway_clearing"] == paid
+
+
+class Crowded(MemoryGateway):
+    """Answers a charge that nobody waits for when three of them are with it."""
+
+    at_once = 3
+
+    def __init__(self, *told: Any, **more: Any) -> None:
+        super().__init__(*told, **more)
+        self._three = threading.Barrier(3, timeout=30)
+
+    def charge(self, order: ChargeOrder) -> Outcome:
+        if not order.present:
+            self._three.wait()
+        return super().charge(order)
+
+
+def test_a_nights_charges_are_with_the_gateway_several_at_a_time(store: Store) -> None:
+    with till(store, gateway=Crowded) as at:
+        customers = [at.customer(name) for name in ("jane", "ben", "ida", "max", "eve", "joe")]
+        for one in customers:
+            one.orders(MONTHLY)
+        at.until(midnight(31))
+        for one in customers:
+            assert [invoice.state for invoice in one.invoices] == ["paid", "paid"]
+        numbers = sorted(invoice.number for one in customers for invoice in one.paid)
+        assert [int(number[-6:]) for number in numbers] == list(range(1, 13))
+        assert at.balances()["gateway_clearing"] == 12 * 4_900
+        assert at.gateway.outside.held() == {"EUR": Money(12 * 4_900, "EUR")}
+
+
+def test_who_sits_before_the_page_does_not_wait_for_the_night(store: Store) -> None:
+    with till(store) as at:
+        night = [at.customer(name) for name in ("jane", "ben")]
+        for one in night:
+            one.orders(MONTHLY)
+        ida = at.customer("ida")
+        at.until(midnight(30) - MOMENT)
+        now = midnight(30)
+        at.clock.advance_to(now)
+        while at.work.job(now):
+            pass
+        assert [one.invoices[-1].state for one in night] == ["open", "open"], "their charges wait"
+        actor = ida.actor
+        made = store.write(
+            lambda connection: orders.order(connection, now, at.setup, ida.id, MONTHLY, "EUR", actor=actor)
+        )
+        assert at.work.letter("gateway", now)
+        assert ida.payment(made.key).state == "succeeded"
+        assert [one.invoices[-1].state for one in night] == ["open", "open"]
+        at.settle()
+        assert [one.invoices[-1].state for one in night] == ["paid", "paid"]
 
 
 def test_a_deletion_and_the_payment_of_a_return_meet_and_one_of_them_wins_whole(store: Store) -> None:

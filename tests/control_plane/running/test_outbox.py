@@ -15,9 +15,19 @@ from control_plane.storage.store import Store
 from tests.control_plane.running.made_up import DAY, HOUR, NOON, SECOND, Outside
 
 
-def put(store: Store, key: str, account: str | None = "acc_a", kind: outbox.Kind = "mail") -> bool:
+def put(
+    store: Store,
+    key: str,
+    account: str | None = "acc_a",
+    kind: outbox.Kind = "mail",
+    *,
+    now: datetime.datetime = NOON,
+    awaited: bool = False,
+) -> bool:
     return store.write(
-        lambda connection: outbox.put(connection, NOON, kind=kind, key=key, account=account, payload={"to": key})
+        lambda connection: outbox.put(
+            connection, now, kind=kind, key=key, account=account, payload={"to": key}, awaited=awaited
+        )
     )
 
 
@@ -217,3 +227,61 @@ def test_of_letters_that_take_long_the_rest_is_left_to_others(store: Store, monk
     settle(work, NOON, "gateway")
     assert outside.keys == ["k0", "k1", "k2", "k3"]
     assert row(store, "k3") == ("sent", 1, None)
+
+
+def test_what_somebody_waits_for_goes_before_a_night_of_others_and_behind_nothing_but_its_own(store: Store) -> None:
+    for number in range(40):
+        put(store, f"n{number}", f"acc_{number}")
+    put(store, "reset", "acc_x", now=NOON + SECOND, awaited=True)
+    put(store, "own", "acc_39", now=NOON + SECOND, awaited=True)
+    outside = Outside()
+    work = Work(store, {}, {"mail": Deliverer(outside, idempotent=True)})
+    assert work.letter("mail", NOON + SECOND)
+    assert outside.keys == ["reset"]
+    settle(work, NOON + SECOND)
+    assert outside.keys == ["reset", *(f"n{number}" for number in range(32)), *(f"n{n}" for n in range(32, 40)), "own"]
+
+
+def test_when_the_next_may_go_does_not_depend_on_who_waits_for_it(store: Store) -> None:
+    put(store, "later", "acc_b", now=NOON + HOUR, awaited=True)
+    put(store, "first", now=NOON + SECOND)
+    assert store.read(lambda connection: outbox.next_at(connection, "mail")) == NOON + SECOND
+    outside = Outside()
+    settle(Work(store, {}, {"mail": Deliverer(outside)}), NOON + SECOND)
+    assert outside.keys == ["first"]
+    assert store.read(lambda connection: outbox.next_at(connection, "mail")) == NOON + HOUR
+
+
+def test_what_is_tried_again_is_awaited_as_before(store: Store) -> None:
+    outside = Outside(fails=1)
+    work = Work(store, {}, {"mail": Deliverer(outside)})
+    put(store, "code", "acc_a", awaited=True)
+    settle(work, NOON)
+    put(store, "night", "acc_b", now=NOON)
+    settle(work, NOON + 10 * SECOND)
+    assert outside.keys == ["code", "night"]
+
+
+def test_a_look_for_what_may_go_reads_an_index_in_its_order(store: Store) -> None:
+    """Of a night's rows none is sorted, and none of another kind is passed."""
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("the plan is SQLite's")
+    asked: list[str] = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    work = Work(store, {}, {"mail": Deliverer(Outside())})
+    put(store, "k")
+    settle(work, NOON)
+    looks = [sql for sql in asked if sql.startswith("SELECT") and "FROM outbox" in sql]
+    assert looks
+    with store.engine.connect() as connection:
+        for sql in looks:
+            unsaid = (None,) * sql.count("?")
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", unsaid)]
+            assert "ix_outbox_waiting (kind=? AND awaited=?" in plan[0] and "TEMP B-TREE" not in str(plan), plan
+
+
+def test_several_at_once_need_a_side_that_knows_a_letter_by_its_key() -> None:
+    with pytest.raises(ValueError, match="by its key"):
+        Deliverer(Outside(), at_once=2)
+    with pytest.raises(ValueError, match="by its key"):
+        Deliverer(Outside(), idempotent=True, at_once=0)
