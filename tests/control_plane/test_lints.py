@@ -18,6 +18,7 @@ CLOCK = "control_plane/clock.py"
 # day, and never anything that is stored.
 MONOTONIC: dict[str, str] = {
     "control_plane/running/outbound.py": "one call to a stranger's address has one deadline",
+    "control_plane/running/carrying.py": "letters of one step are begun for so long, the rest is left for the next",
     "control_plane/running/work.py": "letters of one step are begun for so long, the rest is left for the next",
     "control_plane/running/runner.py": "threads that end get so long together",
     "control_plane/watch/timing.py": "figures and logs tell how long requests and transactions took",
