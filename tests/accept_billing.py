@@ -28,7 +28,7 @@ PICTURES = ROOT / "tests" / "artifacts" / "billing"
 API, PAGES = f"{CP}/api", f"{CP}/pages"
 SURFACE = (
     *(f"{API}/test_{name}.py" for name in ("billing", "billing_payments", "billing_staff", "gateway_events")),
-    *(f"{PAGES}/test_{name}.py" for name in ("billing", "desk_billing", "desk_return", "hosted")),
+    *(f"{PAGES}/test_{name}.py" for name in ("billing", "subscribed", "desk_billing", "desk_return", "hosted")),
 )
 USED = (f"{CP}/rooms/test_usage.py", f"{CP}/rooms/test_stored.py")
 GATES = (f"{API}/test_gates.py", f"{API}/test_states.py", f"{CP}/billing/test_allowance.py", *USED)
