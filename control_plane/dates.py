@@ -13,11 +13,16 @@ def day(language: str, day_: datetime.date | datetime.datetime) -> str:
     return format_date(day_, "long", locale=_locale(language))
 
 
+def short(language: str, day_: datetime.date) -> str:
+    """Such as "4 Nov 2026"."""
+    return format_date(day_, "medium", locale=_locale(language))
+
+
 def instant(language: str, at: datetime.datetime, zone: str = "UTC") -> str:
     """Such as "4 Nov 2026, 12:00 UTC"."""
     local, locale = at.astimezone(zoneinfo.ZoneInfo(zone)), _locale(language)
     time = format_time(local, "HH:mm z", tzinfo=local.tzinfo, locale=locale)
-    return f"{format_date(local, 'medium', locale=locale)}, {time}"
+    return f"{short(language, local)}, {time}"
 
 
 def _locale(language: str) -> str:

@@ -9,11 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date
 from babel.numbers import format_currency, format_percent
 from babel.units import format_unit
 
-from control_plane import translations
+from control_plane import dates, translations
 from control_plane.billing.catalogue import Catalogue
 from control_plane.billing.charges import Line
 from control_plane.billing.subscription import CYCLE_DAYS
@@ -34,18 +33,18 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self._gettext = translations.of(AREA, language).gettext
-        self._locale = Locale.parse(language)
+        self._language, self._locale = language, Locale.parse(language)
 
     def __call__(self, sentence: str, **values: str | int) -> str:
         """A sentence, with {named} gaps filled."""
         return self._gettext(sentence).format(**values)
 
     def day(self, day: datetime.date) -> str:
-        return format_date(day, "long", self._locale)
+        return dates.day(self._language, day)
 
     def days(self, span: Span) -> str:
         """The first and the last day that belong to it."""
-        first, last = (format_date(day, "medium", self._locale) for day in (span.first, span.last))
+        first, last = (dates.short(self._language, day) for day in (span.first, span.last))
         return f"{first} – {last}"
 
     def amount(self, money: Money) -> str:

@@ -100,7 +100,7 @@ def test_a_credit_note_names_the_invoice_and_the_sum() -> None:
     one = paid()
     note = credit_note(one, "ref-1", "ST/C/2026/000001", ON, give_back(one.draft, {0: Money(333, "EUR")}))
     text = text_of(note)
-    assert "Credit note" in text and "Corrects invoice ST/2026/000123, November 22, 2026" in text
+    assert "Credit note" in text and "Corrects invoice ST/2026/000123, 22 November 2026" in text
     assert "Total given back -3.96 EUR" in text
 
 

@@ -43,7 +43,7 @@ def test_every_sentence_is_translated_with_the_same_gaps(language: str) -> None:
 @pytest.mark.parametrize(
     ("language", "amount", "total", "day", "percent"),
     [
-        ("en", "12,345.60", "12,345.60 EUR", "November 22, 2026", "25.5%"),
+        ("en", "12,345.60", "12,345.60 EUR", "22 November 2026", "25.5%"),
         ("pl", "12 345,60", "12 345,60 EUR", "22 listopada 2026", "25,5%"),
         ("de", "12.345,60", "12.345,60 EUR", "22. November 2026", "25,5 %"),
         ("ru", "12 345,60", "12 345,60 EUR", "22 ноября 2026 г.", "25,5 %"),
@@ -92,7 +92,7 @@ def test_a_size_is_rounded_down_and_what_is_there_is_never_nothing(size_bytes: i
 
 
 def test_days_are_told_with_the_last_that_belongs_to_them() -> None:
-    assert Words("en").days(Span(DAY, 30)) == "Nov 22, 2026 – Dec 21, 2026"
+    assert Words("en").days(Span(DAY, 30)) == "22 Nov 2026 – 21 Dec 2026"
 
 
 def test_taxes_are_named_with_rate_and_country() -> None:

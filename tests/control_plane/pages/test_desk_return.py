@@ -72,7 +72,7 @@ def test_a_closed_account_comes_back_when_its_card_has_paid_the_sum_that_was_sho
     for words in (
         "Its card that ends in 4242 is charged 49.00 EUR now.",
         "With the payment the account is open again. The period of Professional begins on the day that it is paid:"
-        " Nov 27, 2026 – Dec 26, 2026.",
+        " 27 Nov 2026 – 26 Dec 2026.",
         "It has no add-ons any more, and its card is not charged by itself for the next period",
         "If the card is declined, or the bank wants to ask the owner, nothing is paid",
     ):
