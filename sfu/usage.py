@@ -63,6 +63,7 @@ class _Stay:
     sender: bool
     from_ms: int  # what was before is reported
     left_ms: int | None = None
+    told: bool = False  # a record says that he came in
     counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # peer -> as it was metered last
     received: int = 0  # not reported yet
     sent: int = 0
@@ -133,8 +134,9 @@ class Books:
                 continue
             to_ms = max(stay.from_ms, now_ms if stay.left_ms is None else stay.left_ms)
             # A record without time would have the key of another one; its bytes wait for the next. Only who came and
-            # went in one millisecond, or under a clock that was set back, ends like that: he is given one.
-            if to_ms == stay.from_ms and gone and (stay.received or stay.sent):
+            # went in one millisecond, or under a clock that was set back, ends like that: he is given one, for
+            # everybody who came in is in a record.
+            if to_ms == stay.from_ms and gone and (stay.received or stay.sent or not stay.told):
                 to_ms += 1
             if to_ms > stay.from_ms:
                 yield Used(
@@ -147,7 +149,7 @@ class Books:
                     received_bytes=stay.received,
                     sent_bytes=stay.sent,
                 )
-                stay.from_ms, stay.received, stay.sent = to_ms, 0, 0
+                stay.from_ms, stay.received, stay.sent, stay.told = to_ms, 0, 0, True
             if gone:
                 for peer in stay.counted:
                     del self._of_peer[peer]

@@ -235,7 +235,7 @@ async def test_a_server_tells_who_was_in_its_rooms_and_for_how_long(plane: Contr
         me = await node.joined(first, room="100000001")
         async with node.client() as second:
             him = await node.joined(second, room="100000001")
-            # Who comes and goes in one millisecond and sends nothing has used nothing, and is in no record.
+            # Who comes and goes in one millisecond is given one, which would end behind the room.
             came_ms = round(time.time() * 1000)
             await eventually(
                 lambda: asyncio.sleep(0, round(time.time() * 1000) > came_ms), within_s=5, what="a millisecond is over"

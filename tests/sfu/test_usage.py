@@ -80,8 +80,18 @@ def test_a_room_is_opened_by_the_first_and_ended_by_the_last_or_by_command() -> 
     assert [type(event) for event in kept.books.events()] == [RoomOpened]
     kept.do(End(), after_ms=5)
     assert kept.books.events() == [RoomEnded("100000001", 1, kept.now_ms)]
-    assert {one.participant for one in kept.cut(after_ms=SETTLED_MS)} == {"b"}  # the other came and went at once
+    assert {one.participant for one in kept.cut(after_ms=SETTLED_MS)} == {"a", "b"}
     assert kept.books.events() == []
+
+
+def test_who_came_and_went_in_one_millisecond_was_there_once() -> None:
+    kept = Kept()
+    kept.do(enter("a"))
+    kept.do(Exit("a"))
+    assert kept.cut() == []
+    (one,) = kept.cut(after_ms=SETTLED_MS)
+    assert (one.participant, one.to_ms - one.from_ms, one.sent_bytes) == ("a", 1, 0)
+    assert kept.cut(last=True) == [] and len(kept.books) == 0
 
 
 def test_who_is_let_speak_is_a_sender_from_the_next_report_on() -> None:
@@ -147,6 +157,8 @@ def test_records_of_one_participant_partition_his_stay_and_no_key_comes_twice(
     for name, stay_ms in stays.items():
         own = sorted((one for one in records if one.participant == name), key=lambda one: one.from_ms)
         assert all(before.to_ms == after.from_ms for before, after in itertools.pairwise(own))
-        # Bytes without a millisecond of time are given one.
-        assert sum(one.to_ms - one.from_ms for one in own) - stay_ms in ((0, 1) if sent[name] else (0,))
+        # Bytes, or a whole stay, without a millisecond of time are given one.
+        assert own and sum(one.to_ms - one.from_ms for one in own) - stay_ms in (
+            (0, 1) if sent[name] or not stay_ms else (0,)
+        )
         assert sum(one.sent_bytes for one in own) == sent[name]
