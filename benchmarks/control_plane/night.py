@@ -129,6 +129,7 @@ def _far(place: Place) -> type[MemoryGateway]:
         at_once = place.at_once
 
         def charge(self, order: ChargeOrder) -> Outcome:
+            # Nothing is awaited: this is the load itself, the time that another machine takes for a charge.
             time.sleep(place.gateway_ms / 1000)
             return super().charge(order)
 
